@@ -1,0 +1,215 @@
+"""What an operation promises, as pure data: where it is defined, where it is smooth, what it takes.
+
+An operation states its contract as class keywords; the record they make is the only table there is.
+The random programs, the list of operations, the corpus and the capabilities of a port all read it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""What a Variable holds: an ndarray whose element type NumPy knows only at run time."""
+
+
+class Shapes(Enum):
+    """How the shapes of the operands must fit together."""
+
+    ANY = "any"  # one operand, whatever its shape
+    ELEMENTWISE = "elementwise"  # they broadcast against each other
+    MATMUL = "matmul"  # NumPy's rules for ``@``
+    EQUAL = "equal"  # the same shape (``stack``)
+    EQUAL_BUT_AXIS = "equal but along the axis"  # ``concatenate``
+
+
+class Attribute(Enum):
+    """What an attribute of an operation may be, given the shape of its first operand."""
+
+    AXIS = "an axis of the operand"
+    NEW_AXIS = "an axis of the result"
+    UNIT_AXIS = "None, or an axis of length one"
+    ANY_AXIS = "None, or an axis of the operand"
+    AXES = "None, an axis, or a tuple of distinct axes"
+    PERMUTATION = "None, or a permutation of the axes"
+    FLAG = "True or False"
+    REAL = "a finite real number"
+    SLOPE = "a real number"
+    EXPONENT = "a real number; an integer if the base is not positive"
+    SHIFT = "an integer"
+    SECTIONS = "the number of equal parts"
+    SHAPE_OF_SAME_SIZE = "a shape of as many elements"
+    WIDER_SHAPE = "a shape to which the operand broadcasts"
+    NARROWER_SHAPE = "a shape that broadcasts to the operand's"
+    PAD_WIDTHS = "for each axis a pair: how many zeros before and after"
+    INDEX = "an index: integers, slices, None, ..., integer and boolean arrays"
+    MASK = "an array of booleans that broadcasts against the operands"
+    INDEXED_SHAPE = "the shape that was indexed"
+
+
+class Smoothness(Enum):
+    """How often, and in which sense, an operation can be differentiated."""
+
+    LINEAR = "linear"  # in all operands together
+    MULTILINEAR = "multilinear"  # in each operand
+    SMOOTH = "smooth"  # infinitely often on its domain
+    PIECEWISE = "piecewise smooth"  # but for its kinks
+
+
+Clearance: TypeAlias = Callable[..., float]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A set of operands, known by the distance to its edge.
+
+    Attributes:
+        text: The set, in mathematics.
+        clearance: ``clearance(*xs, **attributes)`` is the distance from the operands to the nearest
+            edge: positive inside, zero or negative where there is none left, ``inf`` without edges.
+    """
+
+    text: str
+    clearance: Clearance
+
+
+def _least(distances: Array) -> float:
+    """The smallest of some distances; infinite if there are none, -inf if one is not a number."""
+    if distances.size == 0:
+        return math.inf
+    least = float(np.min(distances))
+    return -math.inf if math.isnan(least) else least
+
+
+def interval(low: float, high: float) -> Domain:
+    """The open interval ``low < x < high``, for every element of a single operand."""
+
+    def clearance(x: Array, **_: object) -> float:
+        return _least(np.minimum(x - low, high - x))
+
+    if low == -math.inf and high == math.inf:
+        text = "ℝ"
+    elif high == math.inf:
+        text = f"x > {low:g}"
+    else:
+        text = f"{low:g} < x < {high:g}"
+    return Domain(text, clearance)
+
+
+def _everywhere(*_: Array, **__: object) -> float:
+    return math.inf
+
+
+REALS = Domain("ℝ", _everywhere)
+POSITIVE = interval(0.0, math.inf)
+ABOVE_MINUS_ONE = interval(-1.0, math.inf)
+WITHIN_ONE = interval(-1.0, 1.0)
+NONZERO = Domain("x ≠ 0", lambda x, **_: _least(np.abs(x)))
+NONZERO_DIVISOR = Domain("b ≠ 0", lambda a, b, **_: _least(np.abs(b)))
+POSITIVE_BASE = Domain("a > 0", lambda a, b, **_: _least(a))
+COSINE_NOT_ZERO = Domain("cos x ≠ 0", lambda x, **_: _least(np.abs(np.cos(x))))
+
+
+def _base_of_constant_power(x: Array, c: float, **_: object) -> float:
+    if c == int(c):
+        return math.inf if c >= 0 else _least(np.abs(x))
+    return _least(x)
+
+
+BASE_OF_CONSTANT_POWER = Domain(
+    "ℝ for c = 0, 1, 2, …; x ≠ 0 for c = -1, -2, …; else x > 0", _base_of_constant_power
+)
+
+
+def _nonempty_extent(x: Array, axis: int | tuple[int, ...] | None = None, **_: object) -> float:
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return math.inf if all(x.shape[a] > 0 for a in axes) else -math.inf
+
+
+NONEMPTY = Domain("at least one element along the axes", _nonempty_extent)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinks:
+    """Where an operation is continuous but not differentiable, and what its rule says there.
+
+    Attributes:
+        text: The set, in mathematics.
+        convention: The derivative that the rule documents on the set.
+        clearance: ``clearance(*xs, **attributes)``: the distance to the set.
+    """
+
+    text: str
+    convention: str
+    clearance: Clearance
+
+
+def _gap_between_largest(x: Array, axis: int | tuple[int, ...] | None = None, **_: object) -> float:
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    reduced = sorted(a % x.ndim for a in axes) if x.ndim else []
+    kept = [a for a in range(x.ndim) if a not in reduced]
+    rows = np.transpose(x, kept + reduced).reshape(*(x.shape[a] for a in kept), -1)
+    if x.size == 0 or rows.shape[-1] < 2:
+        return math.inf
+    ordered = np.sort(rows, axis=-1)
+    return _least(ordered[..., -1] - ordered[..., -2])
+
+
+AT_ZERO = Kinks("x = 0", "0", lambda x, **_: _least(np.abs(x)))
+AT_ZERO_BY_SLOPE = Kinks(
+    "x = 0 (unless slope = 1)",
+    "slope",
+    lambda x, slope, **_: math.inf if slope == 1 else _least(np.abs(x)),
+)
+AT_BOUNDS = Kinks(
+    "x = x_min, x = x_max",
+    "1 where x_min ≤ x ≤ x_max",
+    lambda x, x_min, x_max, **_: _least(np.minimum(np.abs(x - x_min), np.abs(x - x_max))),
+)
+WHERE_EQUAL = Kinks("a = b", "one half to each", lambda a, b, **_: _least(np.abs(a - b)))
+LARGEST_TIED = Kinks(
+    "the largest element is not unique", "equal shares to the tied elements", _gap_between_largest
+)
+SMALLEST_TIED = Kinks(
+    "the smallest element is not unique",
+    "equal shares to the tied elements",
+    lambda x, **attributes: _gap_between_largest(-x, **attributes),
+)
+
+NO_ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What an operation promises.
+
+    Attributes:
+        name: Its name in programs and on the wire.
+        summary: What it computes, in a line.
+        arity: The number of operands; None for one or more.
+        several_outputs: Whether it gives a list of outputs (as many as its attributes say).
+        shapes: How the shapes of its operands must fit together.
+        domain: Where it is defined.
+        kinks: Where it is not differentiable; None for nowhere.
+        smoothness: In which sense it can be differentiated.
+        attributes: What its constructor takes, in order.
+        saves: The operands and results that its rule reads, by the names in the rule's signature.
+    """
+
+    name: str
+    summary: str
+    arity: int | None
+    several_outputs: bool
+    shapes: Shapes
+    domain: Domain
+    kinks: Kinks | None
+    smoothness: Smoothness
+    attributes: Mapping[str, Attribute]
+    saves: frozenset[str]

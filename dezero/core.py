@@ -1,0 +1,366 @@
+"""Arithmetic, shaping, sums, products and indexing: the family that is closed under differentiation.
+
+Also the names of `dezero.graph`, so that ``dezero.core`` has all that DeZero programs import from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dezero import arrays
+from dezero.arrays import Axes, Index, Shape, as_array, kept_shape, reduced_size
+from dezero.config import Config, no_grad, test_mode, using_config
+from dezero.contract import (
+    AT_ZERO,
+    BASE_OF_CONSTANT_POWER,
+    LARGEST_TIED,
+    NONEMPTY,
+    NONZERO_DIVISOR,
+    POSITIVE_BASE,
+    REALS,
+    SMALLEST_TIED,
+    Array,
+    Attribute,
+    Shapes,
+    Smoothness,
+)
+from dezero.graph import (
+    Binary,
+    Function,
+    Namespace,
+    Operand,
+    Operation,
+    Parameter,
+    T,
+    Unary,
+    Variable,
+    as_variable,
+    grad,
+    setup_variable,
+)
+
+class Add(Binary, domain=REALS, saves="", smoothness=Smoothness.LINEAR):
+    """The sum a + b."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a + b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy, gy
+
+
+class Sub(Binary, domain=REALS, saves="", smoothness=Smoothness.LINEAR):
+    """The difference a - b."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a - b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy, -gy
+
+
+class Mul(Binary, domain=REALS, saves="ab", smoothness=Smoothness.MULTILINEAR):
+    """The product a · b, elementwise."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a * b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy * b, gy * a
+
+
+class Div(Binary, domain=NONZERO_DIVISOR, saves="ab"):
+    """The quotient a / b."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a / b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        ga = gy / b
+        return ga, -ga * (a / b)
+
+
+class Neg(Unary, domain=REALS, saves="", smoothness=Smoothness.LINEAR):
+    """The negative -x."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(-x)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return -gy
+
+
+class Abs(Unary, domain=REALS, saves="x", smoothness=Smoothness.PIECEWISE, kinks=AT_ZERO):
+    """The absolute value |x|."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(np.abs(x))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.where(x > 0, gy, xp.where(x < 0, -gy, 0.0))
+
+
+class Pow(
+    Unary,
+    domain=BASE_OF_CONSTANT_POWER,
+    saves="x",
+    attributes={"c": Attribute.EXPONENT},
+):
+    """The power x^c by a constant."""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return as_array(x**self.c)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        if self.c == 0:  # where x is 0, the general form would say 0 · ∞
+            return gy * 0.0
+        return gy * (self.c * x ** (self.c - 1))
+
+
+class Power(Binary, domain=POSITIVE_BASE, saves="aby"):
+    """The power a^b of two operands. At a ≤ 0 the cotangent of b is 0."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a**b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy * (b * a ** (b - 1)), gy * (y * xp.log(xp.where(a > 0, a, 1.0)))
+
+
+class Reshape(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"shape": Attribute.SHAPE_OF_SAME_SIZE},
+):
+    """The same elements in another shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        return x.reshape(self.shape)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.reshape(gy, x.shape)
+
+
+class Transpose(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"axes": Attribute.PERMUTATION},
+):
+    """The axes permuted; reversed by default."""
+
+    def __init__(self, axes: tuple[int, ...] | None = None) -> None:
+        self.axes = axes
+
+    def forward(self, x: Array) -> Array:
+        return x.transpose(self.axes)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        if self.axes is None:
+            return xp.transpose(gy)
+        places = sorted(range(x.ndim), key=[a % x.ndim for a in self.axes].__getitem__)
+        return xp.transpose(gy, tuple(places))
+
+
+class BroadcastTo(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"shape": Attribute.WIDER_SHAPE},
+):
+    """The elements repeated to a wider shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        return arrays.broadcast_to(x, self.shape)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.sum_to(gy, x.shape)
+
+
+class SumTo(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"shape": Attribute.NARROWER_SHAPE},
+):
+    """The sum over the axes along which a shape was broadcast to that of x."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        return arrays.sum_to(x, self.shape)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.broadcast_to(gy, x.shape)
+
+
+class Reduction(Operation):
+    """What the operations that reduce over axes share: their attributes."""
+
+    def __init__(self, axis: Axes = None, keepdims: bool = False) -> None:
+        self.axis = axis
+        self.keepdims = keepdims
+
+    def kept(self, xp: Namespace[T], y: T, x: T) -> T:
+        """``y``, of the output's shape, with the reduced axes of ``x`` kept as axes of length one."""
+        return xp.reshape(y, kept_shape(x.shape, self.axis))
+
+
+AXIS_AND_KEEPDIMS = {"axis": Attribute.AXES, "keepdims": Attribute.FLAG}
+
+
+class Sum(
+    Reduction,
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes=AXIS_AND_KEEPDIMS,
+):
+    """The sum over some axes."""
+
+    def forward(self, x: Array) -> Array:
+        return arrays.sum(x, self.axis, self.keepdims)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.broadcast_to(self.kept(xp, gy, x), x.shape)
+
+
+class Mean(
+    Reduction,
+    Unary,
+    domain=NONEMPTY,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes=AXIS_AND_KEEPDIMS,
+):
+    """The arithmetic mean over some axes."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(np.mean(x, self.axis, keepdims=self.keepdims))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        share = self.kept(xp, gy, x) / reduced_size(x.shape, self.axis)
+        return xp.broadcast_to(share, x.shape)
+
+
+class Max(
+    Reduction,
+    Unary,
+    domain=NONEMPTY,
+    saves="xy",
+    smoothness=Smoothness.PIECEWISE,
+    kinks=LARGEST_TIED,
+    attributes=AXIS_AND_KEEPDIMS,
+):
+    """The largest element along some axes. Tied elements share the cotangent equally."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(np.max(x, self.axis, keepdims=self.keepdims))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return _shared(xp, self.kept(xp, gy, x), x >= self.kept(xp, y, x), self.axis)
+
+
+class Min(
+    Reduction,
+    Unary,
+    domain=NONEMPTY,
+    saves="xy",
+    smoothness=Smoothness.PIECEWISE,
+    kinks=SMALLEST_TIED,
+    attributes=AXIS_AND_KEEPDIMS,
+):
+    """The smallest element along some axes. Tied elements share the cotangent equally."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(np.min(x, self.axis, keepdims=self.keepdims))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return _shared(xp, self.kept(xp, gy, x), x <= self.kept(xp, y, x), self.axis)
+
+
+def _shared(xp: Namespace[T], gy: T, chosen: Array, axis: Axes) -> T:
+    """``gy`` in equal shares to the chosen elements along the axes, and zero to the others."""
+    count = np.sum(chosen, axis, keepdims=True).astype(gy.dtype)
+    return xp.where(chosen, gy / count, 0.0)
+
+
+class MatMul(
+    Binary,
+    domain=REALS,
+    saves="ab",
+    shapes=Shapes.MATMUL,
+    smoothness=Smoothness.MULTILINEAR,
+    name="matmul",
+):
+    """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a @ b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        # A vector on the left is a matrix of one row, on the right one of one column.
+        rows = xp.reshape(a, (1, *a.shape)) if a.ndim == 1 else a
+        columns = xp.reshape(b, (*b.shape, 1)) if b.ndim == 1 else b
+        stack = gy.shape[: gy.ndim - (a.ndim > 1) - (b.ndim > 1)]
+        g = xp.reshape(gy, (*stack, rows.shape[-2], columns.shape[-1]))
+        ga = g @ xp.swapaxes(columns, -1, -2)
+        gb = xp.swapaxes(rows, -1, -2) @ g
+        return ga, xp.reshape(gb, gb.shape[:-1]) if b.ndim == 1 else gb
+
+
+class GetItem(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"slices": Attribute.INDEX},
+):
+    """The elements x[slices]."""
+
+    def __init__(self, slices: Index) -> None:
+        self.slices = slices
+
+    def forward(self, x: Array) -> Array:
+        return arrays.get_item(x, self.slices)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.get_item_grad(gy, self.slices, x.shape)
+
+
+class GetItemGrad(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"slices": Attribute.INDEX, "in_shape": Attribute.INDEXED_SHAPE},
+):
+    """The adjoint of indexing: x added into zeros of in_shape at slices."""
+
+    def __init__(self, slices: Index, in_shape: Shape) -> None:
+        self.slices = slices
+        self.in_shape = in_shape
+
+    def forward(self, x: Array) -> Array:
+        return arrays.get_item_grad(x, self.slices, self.in_shape)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return xp.get_item(gy, self.slices)

@@ -1,0 +1,907 @@
+"""Variable, Node, Function and backward: a graph of applications, and cotangents pulled back through it.
+
+Who holds whom, strongly: a Variable its Node; a Node its creator, the Function application that made it;
+a Function the Nodes of its inputs and the arrays that its rule reads. Nothing in the graph holds a
+Variable, so no reference cycle arises, and a graph is freed with the last Variable that leads to it.
+
+A rule (`vjp`) is written once and read twice: with ndarrays when a gradient is all that is wanted, with
+Variables when the gradient shall be differentiable itself (``create_graph=True``).
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import itertools
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import (
+    ClassVar,
+    Generic,
+    Protocol,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
+
+import numpy as np
+
+from dezero import arrays
+from dezero.arrays import Axes, Index, Shape, as_array, is_array_or_number
+from dezero.config import recording, using_config
+from dezero.contract import Array
+
+T = TypeVar("T", Array, "Variable")
+"""What a rule computes on: ndarrays in one reading, Variables in the other."""
+
+
+class Namespace(Protocol[T]):
+    """The functions that rules call: `dezero.arrays` on ndarrays, `dezero.functions` on Variables."""
+
+    def exp(self, x: T, /) -> T: ...
+    def log(self, x: T, /) -> T: ...
+    def sqrt(self, x: T, /) -> T: ...
+    def sin(self, x: T, /) -> T: ...
+    def cos(self, x: T, /) -> T: ...
+    def sinh(self, x: T, /) -> T: ...
+    def cosh(self, x: T, /) -> T: ...
+    def sigmoid(self, x: T, /) -> T: ...
+    def where(self, condition: Array, a: T | float, b: T | float, /) -> T: ...
+    def identity(self, x: T, /) -> T: ...
+    def astype(self, x: T, dtype: np.dtype[np.generic], /) -> T: ...
+    def reshape(self, x: T, shape: Shape, /) -> T: ...
+    def transpose(self, x: T, axes: tuple[int, ...] | None = None, /) -> T: ...
+    def swapaxes(self, x: T, axis1: int, axis2: int, /) -> T: ...
+    def broadcast_to(self, x: T, shape: Shape, /) -> T: ...
+    def sum(self, x: T, /, axis: Axes = None, keepdims: bool = False) -> T: ...
+    def sum_to(self, x: T, shape: Shape, /) -> T: ...
+    def cumsum(self, x: T, /, axis: int | None = None) -> T: ...
+    def flip(self, x: T, /, axis: int | None = None) -> T: ...
+    def roll(self, x: T, shift: int, /, axis: int | None = None) -> T: ...
+    def pad(self, x: T, pad_width: tuple[tuple[int, int], ...], /) -> T: ...
+    def concatenate(self, xs: Sequence[T], /, axis: int = 0) -> T: ...
+    def get_item(self, x: T, slices: Index, /) -> T: ...
+    def get_item_grad(self, gy: T, slices: Index, in_shape: Shape, /) -> T: ...
+
+
+class VariableNamespace(Namespace["Variable"], Protocol):
+    """`dezero.functions`: what rules call on Variables, and what the operators of Variable stand for."""
+
+    def neg(self, x: Operand, /) -> Variable: ...
+    def abs(self, x: Operand, /) -> Variable: ...
+    def add(self, a: Operand, b: Operand, /) -> Variable: ...
+    def sub(self, a: Operand, b: Operand, /) -> Variable: ...
+    def mul(self, a: Operand, b: Operand, /) -> Variable: ...
+    def div(self, a: Operand, b: Operand, /) -> Variable: ...
+    def pow(self, x: Operand, c: Operand, /) -> Variable: ...
+    def matmul(self, a: Operand, b: Operand, /) -> Variable: ...
+    def mean(self, x: Operand, /, axis: Axes = None, keepdims: bool = False) -> Variable: ...
+    def max(self, x: Operand, /, axis: Axes = None, keepdims: bool = False) -> Variable: ...
+    def min(self, x: Operand, /, axis: Axes = None, keepdims: bool = False) -> Variable: ...
+
+
+# ------------------------------------------------------------------------------------------- Variable
+
+
+class Variable:
+    """A value in the graph: the handle that the user holds.
+
+    Args:
+        data: An ndarray, or None for a variable that gets its data later.
+        name: Shown in pictures and errors.
+
+    Attributes:
+        grad: The gradient that `backward` left, of the shape and element type of ``data`` (float64
+            where the data are integers), or None. Its memory is its own.
+        name: Shown in pictures and errors.
+        node: The vertex of the graph on which this is a handle.
+
+    Raises:
+        TypeError: ``data`` is neither an ndarray nor None.
+    """
+
+    __slots__ = ("__weakref__", "_data", "grad", "name", "node")
+    __array_ufunc__ = None  # so that NumPy leaves ``ndarray * variable`` to the Variable
+
+    def __init__(self, data: Array | None, name: str | None = None) -> None:
+        self.name = name
+        self.grad: Variable | None = None
+        self._data = _checked(data)
+        self.node = Node(weakref.ref(self), data)
+
+    @property
+    def data(self) -> Array:
+        """The value. It reads None as long as a ``Variable(None)`` has been given none."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Array) -> None:
+        self._data = _checked(data)
+        if data.shape != self.node.shape or data.dtype != self.node.dtype:
+            # What was recorded of the old value has its shape: the new one is a leaf of its own.
+            self.node = Node(weakref.ref(self), data)
+
+    @property
+    def creator(self) -> Function | None:
+        """The Function application that made the variable; None for a leaf."""
+        return self.node.creator
+
+    @property
+    def generation(self) -> int:
+        """The length of the longest path from a leaf to here."""
+        return self.node.generation
+
+    def set_creator(self, func: Function) -> None:
+        """Make the variable an output of ``func``, one generation above it."""
+        index = next((i for i, output in enumerate(func.outputs) if output() is self), 0)
+        self.node.set_creator(func, index)
+
+    def unchain(self) -> None:
+        """Cut the graph here: for all that was computed from the variable, it is a leaf now."""
+        self.node.unchain()
+
+    def unchain_backward(self) -> None:
+        """Cut every variable behind this one, and free the graph that only led to them."""
+        creators = [self.node.creator]
+        while creators:
+            creator = creators.pop()
+            for node in creator.input_nodes if creator else ():
+                creators.append(node.creator)
+                node.unchain()
+
+    def cleargrad(self) -> None:
+        """Forget the gradient, so that the next `backward` does not add to it."""
+        self.grad = None
+
+    def backward(self, retain_grad: bool = False, create_graph: bool = False) -> None:
+        """Add the gradient of this variable to the ``grad`` of every leaf it was computed from.
+
+        The cotangent of the variable itself is its ``grad`` if it has one, else ones; it is used up.
+        (The gradient of a leaf with respect to itself is ones.) The leaves receive their gradients
+        after every rule has run: if one raises, nothing has changed.
+
+        Args:
+            retain_grad: Set ``grad`` of the variables on the way, too (of those that are alive).
+            create_graph: Record the computation of the gradients, to differentiate them in turn.
+
+        Raises:
+            TypeError: The data are complex, or a rule returned something other than a gradient.
+            ValueError: A rule returned a gradient that is not of its input's shape.
+        """
+        if create_graph:
+            with using_config("enable_backprop", True):
+                self._backward(VARIABLES, retain_grad)
+        else:
+            self._backward(ARRAYS, retain_grad)
+
+    def _backward(self, reading: Reading[T], retain_grad: bool) -> None:
+        is_leaf = self.node.creator is None
+        seed = _seed(reading, self, None if is_leaf else self.grad)
+        found = pull_back(reading, [(self.node, seed)], lambda _: retain_grad)
+        received: list[tuple[Variable, Variable | None]] = []
+        if not is_leaf:
+            received.append((self, None))
+        for leaf, g in found.leaves.items():
+            variable = self if leaf is self.node else leaf.variable()
+            if variable is not None:
+                received.append((variable, reading.gradient(variable, variable.grad, g)))
+        for function, gys in found.interior.items():
+            for output, gy in zip(function.outputs, gys, strict=True):
+                variable = output()
+                if variable is not None and gy is not None:
+                    received.append((variable, reading.gradient(variable, None, gy)))
+        for variable, gradient in received:
+            variable.grad = gradient
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The element type."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> Variable:
+        """The axes reversed."""
+        return VARIABLES.xp.transpose(self)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Variable]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"variable({str(self._data).replace(chr(10), chr(10) + ' ' * 9)})"
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __array__(
+        self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None
+    ) -> Array:
+        return np.array(self._data, dtype, copy=copy)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled and copied: the value, not the graph behind it."""
+        grad = None if self.grad is None else self.grad.data
+        return {"data": self._data, "name": self.name, "grad": grad}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        name, grad = cast("tuple[str | None, Array | None]", (state["name"], state["grad"]))
+        Variable.__init__(self, _checked(state["data"]), name)
+        self.grad = None if grad is None else Variable(grad)
+
+    def __neg__(self) -> Variable:
+        return VARIABLES.xp.neg(self)
+
+    def __pos__(self) -> Variable:
+        return self
+
+    def __abs__(self) -> Variable:
+        return VARIABLES.xp.abs(self)
+
+    def __add__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.add(self, other)
+
+    def __radd__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.add(other, self)
+
+    def __sub__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.sub(self, other)
+
+    def __rsub__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.sub(other, self)
+
+    def __mul__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.mul(self, other)
+
+    def __rmul__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.mul(other, self)
+
+    def __truediv__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.div(self, other)
+
+    def __rtruediv__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.div(other, self)
+
+    def __pow__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.pow(self, other)
+
+    def __rpow__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.pow(other, self)
+
+    def __matmul__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.matmul(self, other)
+
+    def __rmatmul__(self, other: Operand) -> Variable:
+        return VARIABLES.xp.matmul(other, self)
+
+    def __getitem__(self, slices: Index) -> Variable:
+        return VARIABLES.xp.get_item(self, slices)
+
+    def __lt__(self, other: Operand) -> Array:
+        return as_array(self._data < values(other))
+
+    def __le__(self, other: Operand) -> Array:
+        return as_array(self._data <= values(other))
+
+    def __gt__(self, other: Operand) -> Array:
+        return as_array(self._data > values(other))
+
+    def __ge__(self, other: Operand) -> Array:
+        return as_array(self._data >= values(other))
+
+    def reshape(self, *shape: int | Sequence[int]) -> Variable:
+        """The same elements in another shape: ``reshape(2, 3)``, ``reshape((2, 3))``."""
+        return VARIABLES.xp.reshape(self, _unpacked(shape))
+
+    def transpose(self, *axes: int | Sequence[int] | None) -> Variable:
+        """The axes permuted; reversed by default."""
+        return VARIABLES.xp.transpose(self, None if axes in ((), (None,)) else _unpacked(axes))
+
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Variable:
+        """The sum over some axes; over all by default."""
+        return VARIABLES.xp.sum(self, axis, keepdims)
+
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Variable:
+        """The mean over some axes; over all by default."""
+        return VARIABLES.xp.mean(self, axis, keepdims)
+
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Variable:
+        """The largest element along some axes; of all by default."""
+        return VARIABLES.xp.max(self, axis, keepdims)
+
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Variable:
+        """The smallest element along some axes; of all by default."""
+        return VARIABLES.xp.min(self, axis, keepdims)
+
+    def matmul(self, other: Operand) -> Variable:
+        """The matrix product, by NumPy's rules for every rank."""
+        return VARIABLES.xp.matmul(self, other)
+
+    def dot(self, other: Operand) -> Variable:
+        """The matrix product; the same as `matmul`."""
+        return VARIABLES.xp.matmul(self, other)
+
+
+Operand: TypeAlias = Variable | Array | np.generic | float
+"""What an operation takes: a Variable, or a constant that it makes one of."""
+
+
+class Parameter(Variable):
+    """A Variable that a layer registers and an optimizer updates."""
+
+    __slots__ = ()
+
+
+def as_variable(obj: Operand) -> Variable:
+    """``obj`` itself if it is a Variable, else a new leaf that holds it.
+
+    Raises:
+        TypeError: ``obj`` is neither a Variable nor an ndarray nor a number.
+    """
+    if isinstance(obj, Variable):
+        return obj
+    if is_array_or_number(obj):
+        return Variable(as_array(obj))
+    raise TypeError(
+        f"{type(obj).__name__} is no operand; expected a Variable, an ndarray or a number"
+    )
+
+
+def values(operand: Operand) -> Array:
+    """The array that an operand holds or is."""
+    return operand.data if isinstance(operand, Variable) else as_array(operand)
+
+
+def _checked(data: object) -> Array:
+    if not (data is None or isinstance(data, np.ndarray)):
+        raise TypeError(
+            f"Variable holds an ndarray, not {type(data).__name__}; "
+            "wrap it: Variable(np.array(2.0)), or as_variable(2.0)"
+        )
+    # None is let through as the data of a parameter that has none yet: see docs/decisions.md.
+    return cast(Array, data)
+
+
+def _missing(data: object) -> bool:
+    return data is None
+
+
+def _unpacked(numbers: Sequence[int | Sequence[int] | None]) -> tuple[int, ...]:
+    """``(2, 3)`` from the arguments ``2, 3`` or from the one argument ``(2, 3)``."""
+    given = numbers[0] if len(numbers) == 1 and isinstance(numbers[0], Sequence) else numbers
+    return tuple(cast(SupportsIndex, n).__index__() for n in given)  # anything else: TypeError
+
+
+# ----------------------------------------------------------------------------------------------- Node
+
+
+class Node:
+    """A vertex of the graph: where a value came from. It does not hold the value.
+
+    Attributes:
+        variable: A weak reference to the Variable that is its handle.
+        shape: The value's shape.
+        dtype: The value's element type.
+        creator: The Function application that made it; None for a leaf.
+        index: Which of its creator's outputs it is.
+        generation: One more than its creator's; 0 for a leaf.
+    """
+
+    __slots__ = ("__weakref__", "creator", "dtype", "generation", "index", "shape", "variable")
+
+    def __init__(self, variable: weakref.ref[Variable], data: Array | None) -> None:
+        self.variable = variable
+        self.shape: Shape = () if data is None else data.shape
+        self.dtype: np.dtype[np.generic] = np.dtype(np.float64) if data is None else data.dtype
+        self.creator: Function | None = None
+        self.index = 0
+        self.generation = 0
+
+    def set_creator(self, creator: Function, index: int) -> None:
+        """Make this the output ``index`` of ``creator``."""
+        self.creator = creator
+        self.index = index
+        self.generation = creator.generation + 1
+
+    def unchain(self) -> None:
+        """Make this a leaf."""
+        self.creator = None
+        self.index = 0
+        self.generation = 0
+
+    def handle(self, data: Array | None) -> Variable:
+        """The living Variable that holds ``data``, else a new one on this Node.
+
+        Without data, the living Variable, or one that holds a stand-in (see `stand_in`).
+        """
+        variable = self.variable()
+        if variable is not None and (data is None or variable.data is data):
+            return variable
+        handle = Variable(stand_in(self.shape, self.dtype) if data is None else data)
+        handle.node = self
+        if variable is None:
+            self.variable = weakref.ref(handle)
+        return handle
+
+
+_NOT_A_NUMBER: dict[np.dtype[np.generic], Array] = {
+    np.dtype(name): np.array(np.nan, name) for name in ("float16", "float32", "float64")
+}
+for _nan in _NOT_A_NUMBER.values():
+    _nan.flags.writeable = False
+
+
+def stand_in(shape: Shape, dtype: np.dtype[np.generic]) -> Array:
+    """What stands in for an array that was not saved: its shape in no memory, and not one number.
+
+    A rule may read the shape of an operand that its contract does not save. If it reads the values,
+    its gradients are NaN. The element type is the operand's if that is floating.
+    """
+    nan = _NOT_A_NUMBER.get(dtype, _NOT_A_NUMBER[np.dtype(np.float64)])
+    return np.ndarray(shape, nan.dtype, nan, 0, (0,) * len(shape))
+
+
+# ------------------------------------------------------------------------------------------- Function
+
+
+class _GivesOne(Protocol):
+    @property
+    def forward(self) -> Callable[..., Array]: ...
+
+
+class _GivesSeveral(Protocol):
+    @property
+    def forward(self) -> Callable[..., tuple[Array, ...]]: ...
+
+
+class Function:
+    """An application of an operation: derive from it, as the book does, to write your own.
+
+    A subclass defines ``forward(*xs)`` on ndarrays, which returns an ndarray or a tuple of them, and
+    ``backward(*gys)`` on Variables, which returns a Variable, or None where there is no gradient, for
+    each input. Both may read ``inputs`` and ``outputs``. An operation whose rule shall also run on
+    arrays, without wrapping them, derives from one of the bases in `dezero.operation`.
+
+    Attributes:
+        generation: The largest generation of its inputs.
+        outputs: Weak references to its outputs.
+        input_nodes: The Nodes of its inputs: empty until it is applied, or under `no_grad`.
+        output_types: The shapes and element types of its outputs.
+        saved: For each input, then for each output, the array if the rule reads it, else None.
+    """
+
+    forward: Callable[..., Array | tuple[Array, ...]]
+    backward: Callable[..., Variable | tuple[Variable | None, ...] | None]
+
+    generation: int = 0
+    outputs: tuple[weakref.ref[Variable], ...] = ()
+    input_nodes: tuple[Node, ...] = ()
+    output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
+    saved: tuple[Array | None, ...] = ()
+
+    @overload
+    def __call__(self: _GivesOne, *inputs: Operand) -> Variable: ...
+    @overload
+    def __call__(self: _GivesSeveral, *inputs: Operand) -> list[Variable]: ...
+    @overload
+    def __call__(self, *inputs: Operand) -> Variable | list[Variable]: ...
+    def __call__(self, *inputs: Operand) -> Variable | list[Variable]:
+        """Apply the operation.
+
+        Returns:
+            The output; a list of them if `forward` returns a tuple.
+
+        Raises:
+            TypeError: An input is no operand, or `forward` returned no ndarray.
+        """
+        # An instance records one application; a second one is recorded in a copy of it.
+        function = copy.copy(self) if self.outputs else self
+        variables = function._variables(inputs)
+        xs = [x.data for x in variables]
+        try:
+            given = function.forward(*xs)
+        except Exception as error:
+            operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in xs)
+            error.add_note(f"in {self.name}({operands})")
+            raise
+        several = isinstance(given, (tuple, list))
+        ys = [function._checked_output(y) for y in (given if several else (given,))]
+        outputs = [Variable(y) for y in ys]
+        if recording():
+            function._record(variables, xs, outputs, ys)
+        return outputs if several else outputs[0]
+
+    def _variables(self, operands: tuple[Operand, ...]) -> list[Variable]:
+        """The operands as Variables; a Python number takes the element type of the others."""
+        variables: list[Variable] = []
+        for i, operand in enumerate(operands):
+            if isinstance(operand, Variable):
+                if _missing(operand.data):
+                    raise TypeError(f"{self.name}: operand {i} has no data yet")
+                variables.append(operand)
+            elif isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
+                others = [values(o).dtype for o in operands if not isinstance(o, (int, float))]
+                dtype = np.result_type(*others, operand) if others else None
+                variables.append(Variable(np.array(operand, dtype)))
+            else:
+                try:
+                    variables.append(as_variable(operand))
+                except TypeError as error:
+                    raise TypeError(f"{self.name}: operand {i}: {error}") from None
+        return variables
+
+    def _checked_output(self, y: object) -> Array:
+        if is_array_or_number(y):
+            return as_array(y)
+        raise TypeError(f"{self.name}.forward returned {type(y).__name__}; expected an ndarray")
+
+    def _record(
+        self, inputs: list[Variable], xs: list[Array], outputs: list[Variable], ys: list[Array]
+    ) -> None:
+        """Make this application a part of the graph."""
+        self.input_nodes = tuple([x.node for x in inputs])
+        self.generation = max([node.generation for node in self.input_nodes], default=0)
+        self.outputs = tuple([y.node.variable for y in outputs])
+        self.output_types = tuple([(y.shape, y.dtype) for y in ys])
+        self.saved = self._keep(xs, ys)
+        for index, y in enumerate(outputs):
+            y.node.set_creator(self, index)
+
+    def _keep(self, xs: list[Array], ys: list[Array]) -> tuple[Array | None, ...]:
+        """The arrays that the rule may read: here all, since nothing is known of the rule."""
+        return (*xs, *ys)
+
+    @property
+    def name(self) -> str:
+        """The name of its class."""
+        return type(self).__name__
+
+    @property
+    def inputs(self) -> list[Variable]:
+        """Its inputs: the living Variables, or new handles on their Nodes.
+
+        Where neither the Variable nor its array is left, the handle has the shape and NaN for values.
+        """
+        saved = self.saved[: len(self.input_nodes)]
+        return [node.handle(x) for node, x in zip(self.input_nodes, saved, strict=True)]
+
+    def output_handles(self) -> list[Variable]:
+        """Its outputs: the living Variables, or new handles, to which `outputs` then refers."""
+        handles: list[Variable] = []
+        saved = self.saved[len(self.input_nodes) :]
+        for index, output in enumerate(self.outputs):
+            y = saved[index]
+            handle = output()
+            if handle is None or handle.creator is not self or (y is not None and handle.data is not y):
+                handle = Variable(stand_in(*self.output_types[index]) if y is None else y)
+                handle.node.set_creator(self, index)
+            handles.append(handle)
+        self.outputs = tuple([handle.node.variable for handle in handles])
+        return handles
+
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
+        """The cotangents of the inputs from those of the outputs, by `backward`, checked.
+
+        Raises:
+            TypeError: `backward` returned something other than Variables and Nones.
+            ValueError: It returned more or fewer than there are inputs.
+        """
+        handles = self.output_handles()  # alive while the rule may ask `outputs` for them
+        with using_config("enable_backprop", reading.records):
+            given = self.backward(*[reading.to_variable(gy) for gy in gys])
+        del handles
+        gxs = given if isinstance(given, (tuple, list)) else (given,)
+        n_inputs = len(self.input_nodes)
+        if len(gxs) != n_inputs:
+            raise ValueError(
+                f"{self.name}.backward returned {len(gxs)} gradients for {n_inputs} inputs; "
+                "expected one for each (None for no gradient)"
+            )
+        for i, gx in enumerate(gxs):
+            if not (gx is None or isinstance(cast(object, gx), Variable)):
+                raise TypeError(
+                    f"{self.name}.backward returned {type(gx).__name__} for input {i}; "
+                    "expected a Variable, or None for no gradient"
+                )
+        return [None if gx is None else reading.from_variable(gx) for gx in gxs]
+
+
+# ------------------------------------------------------------------------------------------- backward
+
+
+class Reading(ABC, Generic[T]):
+    """A way to read rules: what stands for the operands, and which functions are called on them.
+
+    Attributes:
+        xp: The functions that rules call.
+        records: Whether the computation of the gradients is recorded.
+    """
+
+    xp: Namespace[T]
+    records: ClassVar[bool]
+
+    @abstractmethod
+    def inputs(self, function: Function) -> Sequence[T]:
+        """The inputs of an application; stand-ins for what was not saved."""
+
+    @abstractmethod
+    def outputs(self, function: Function) -> Sequence[T]:
+        """The outputs of an application; stand-ins for what was not saved."""
+
+    @abstractmethod
+    def from_variable(self, variable: Variable) -> T:
+        """What stands for a Variable."""
+
+    @abstractmethod
+    def to_variable(self, x: T) -> Variable:
+        """The Variable for which ``x`` stands."""
+
+    def constant(self, array: Array) -> T:
+        """What stands for an array."""
+        return self.from_variable(Variable(array))
+
+    def gradient(self, variable: Variable, old: Variable | None, g: T) -> Variable:
+        """The gradient to store: ``g``, or ``old + g``, in memory of its own."""
+        if old is None:
+            return self.to_variable(self.xp.identity(g))
+        _check_gradient(variable, old)
+        return self.to_variable(self.from_variable(old) + g)
+
+
+class _ArrayReading(Reading[Array]):
+    records = False
+    xp = arrays
+
+    def inputs(self, function: Function) -> Sequence[Array]:
+        saved = function.saved[: len(function.input_nodes)]
+        return [
+            stand_in(node.shape, node.dtype) if x is None else x
+            for node, x in zip(function.input_nodes, saved, strict=True)
+        ]
+
+    def outputs(self, function: Function) -> Sequence[Array]:
+        saved = function.saved[len(function.input_nodes) :]
+        return [
+            stand_in(*kind) if y is None else y
+            for kind, y in zip(function.output_types, saved, strict=True)
+        ]
+
+    def from_variable(self, variable: Variable) -> Array:
+        return variable.data
+
+    def to_variable(self, x: Array) -> Variable:
+        return Variable(as_array(x))
+
+
+class _VariableReading(Reading[Variable]):
+    records = True
+    xp: VariableNamespace  # see `install`
+
+    def inputs(self, function: Function) -> Sequence[Variable]:
+        return function.inputs
+
+    def outputs(self, function: Function) -> Sequence[Variable]:
+        return function.output_handles()
+
+    def from_variable(self, variable: Variable) -> Variable:
+        return variable
+
+    def to_variable(self, x: Variable) -> Variable:
+        return x
+
+
+ARRAYS = _ArrayReading()
+VARIABLES = _VariableReading()
+
+
+def install(functions: VariableNamespace) -> None:
+    """Say which functions rules and operators call on Variables: the package installs its own."""
+    VARIABLES.xp = functions
+
+
+class Cotangents(Generic[T]):
+    """What `pull_back` found.
+
+    Attributes:
+        leaves: The cotangent of every leaf that was reached.
+        interior: The cotangents of the outputs of every application that was to be kept.
+    """
+
+    def __init__(self) -> None:
+        self.leaves: dict[Node, T] = {}
+        self.interior: dict[Function, list[T | None]] = {}
+
+
+def pull_back(
+    reading: Reading[T], seeds: Iterable[tuple[Node, T]], keep: Callable[[Function], bool]
+) -> Cotangents[T]:
+    """Pull cotangents back from some Nodes to the leaves; each application's rule runs once.
+
+    Applications wait in a heap, the youngest generation on top: when one is taken from it, all that
+    use its outputs have run, so that their cotangents are complete.
+
+    Args:
+        reading: How to read the rules.
+        seeds: Nodes, and what to add to their cotangents.
+        keep: Whether to keep the cotangents of an application's outputs.
+    """
+    found: Cotangents[T] = Cotangents()
+    waiting: dict[Function, list[T | None]] = {}
+    queue: list[tuple[int, int, Function]] = []
+    arrival = itertools.count()
+
+    def accumulate(node: Node, g: T) -> None:
+        creator = node.creator
+        if creator is None:
+            old = found.leaves.get(node)
+            found.leaves[node] = g if old is None else old + g
+            return
+        gys = waiting.get(creator)
+        if gys is None:
+            gys = waiting[creator] = [None] * len(creator.outputs)
+            heapq.heappush(queue, (-creator.generation, next(arrival), creator))
+        old = gys[node.index]
+        gys[node.index] = g if old is None else old + g
+
+    for node, seed in seeds:
+        accumulate(node, seed)
+    while queue:
+        function = heapq.heappop(queue)[2]
+        gys = waiting.pop(function)
+        if keep(function):
+            found.interior[function] = gys
+        try:
+            gxs = function.pull(reading, _completed(reading, function, gys))
+            for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
+                if gx is not None:
+                    accumulate(node, _fitted(reading, i, node, gx))
+        except Exception as error:
+            error.add_note(f"in the rule of {function.name}, generation {function.generation}")
+            raise
+    return found
+
+
+def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> list[T]:
+    """The cotangents of an application's outputs: zeros for those that nothing depends on."""
+    return [
+        reading.constant(np.zeros(shape, gradient_dtype(dtype))) if gy is None else gy
+        for gy, (shape, dtype) in zip(gys, function.output_types, strict=True)
+    ]
+
+
+def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:
+    """The cotangent of input ``i`` as its Node needs it: broadcasting undone, of the value's dtype."""
+    if gx.shape != node.shape:
+        try:
+            gx = reading.xp.sum_to(gx, node.shape)
+        except ValueError:
+            raise ValueError(
+                f"the gradient of input {i} has shape {gx.shape}; "
+                f"expected {node.shape}, or a shape to which that broadcasts"
+            ) from None
+    return _cast(reading, gx, node.dtype)
+
+
+def _cast(reading: Reading[T], g: T, dtype: np.dtype[np.generic]) -> T:
+    """A gradient in the element type that belongs to values of ``dtype``."""
+    wanted = gradient_dtype(dtype)
+    return g if g.dtype == wanted else reading.xp.astype(g, wanted)
+
+
+def gradient_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The element type of the gradient of a value: its own if floating, float64 for integers.
+
+    Raises:
+        TypeError: Complex values have no gradient here.
+    """
+    if dtype.kind in "fO":
+        return dtype
+    if dtype.kind in "iub":
+        return np.dtype(np.float64)
+    raise TypeError(f"gradients are for real values; this is of dtype {dtype}")
+
+
+def _seed(reading: Reading[T], y: Variable, given: Variable | None) -> T:
+    """The cotangent that is fed into ``y``: the given one, or ones."""
+    if given is None:
+        return reading.constant(np.ones(y.shape, gradient_dtype(y.dtype)))
+    _check_gradient(y, given)
+    return _cast(reading, reading.from_variable(given), y.dtype)
+
+
+def _check_gradient(y: Variable, gradient: object) -> None:
+    if not isinstance(gradient, Variable):
+        raise TypeError(f"a gradient is a Variable, not {type(gradient).__name__}")
+    if gradient.shape != y.shape:
+        raise ValueError(f"a gradient of shape {gradient.shape} for a variable of shape {y.shape}")
+
+
+@overload
+def grad(
+    ys: Variable | Sequence[Variable],
+    xs: Variable,
+    create_graph: bool = False,
+    gys: Variable | Sequence[Variable | None] | None = None,
+) -> Variable: ...
+@overload
+def grad(
+    ys: Variable | Sequence[Variable],
+    xs: Sequence[Variable],
+    create_graph: bool = False,
+    gys: Variable | Sequence[Variable | None] | None = None,
+) -> list[Variable]: ...
+def grad(
+    ys: Variable | Sequence[Variable],
+    xs: Variable | Sequence[Variable],
+    create_graph: bool = False,
+    gys: Variable | Sequence[Variable | None] | None = None,
+) -> Variable | list[Variable]:
+    """The gradients of ``ys`` with respect to ``xs``, leaves or not. No ``grad`` is read or written.
+
+    Args:
+        ys: One or more variables.
+        xs: One or more variables.
+        create_graph: Record the computation of the gradients, to differentiate them in turn.
+        gys: The cotangents of ``ys``, of their shapes; ones by default.
+
+    Returns:
+        For each x the sum over the ys of the cotangents pulled back to it, of the shape of x: zeros
+        where x has no part in any y. A list if ``xs`` is a sequence.
+
+    Raises:
+        TypeError, ValueError: As `Variable.backward`; or there are not as many gys as ys.
+    """
+    roots = [ys] if isinstance(ys, Variable) else list(ys)
+    targets = [xs] if isinstance(xs, Variable) else list(xs)
+    given: list[Variable | None] = [None] * len(roots)
+    if gys is not None:
+        given = [gys] if isinstance(gys, Variable) else list(gys)
+    if len(given) != len(roots):
+        raise ValueError(f"grad: {len(given)} cotangents for {len(roots)} ys; expected one for each")
+    if create_graph:
+        with using_config("enable_backprop", True):
+            gradients = _grad(VARIABLES, roots, targets, given)
+    else:
+        gradients = _grad(ARRAYS, roots, targets, given)
+    return gradients[0] if isinstance(xs, Variable) else gradients
+
+
+def _grad(
+    reading: Reading[T], ys: list[Variable], xs: list[Variable], gys: list[Variable | None]
+) -> list[Variable]:
+    wanted = {x.creator for x in xs}
+    seeds = [(y.node, _seed(reading, y, gy)) for y, gy in zip(ys, gys, strict=True)]
+    found = pull_back(reading, seeds, wanted.__contains__)
+    gradients: list[Variable] = []
+    for x in xs:
+        if x.creator is None:
+            g = found.leaves.get(x.node)
+        else:
+            slots = found.interior.get(x.creator)
+            g = None if slots is None else slots[x.node.index]
+        if g is None:
+            g = reading.constant(np.zeros(x.shape, gradient_dtype(x.dtype)))
+        gradients.append(reading.gradient(x, None, g))
+    return gradients

@@ -1,0 +1,383 @@
+"""What the derivative of a program is, with an error bound.
+
+A program has one derivative: that of its root, the sum of ``sum(seed * output)`` over its outputs.
+Three oracles find it, by ways that have nothing in common but the reference:
+
+* `complex_step`: fast, and exact up to rounding. At a kink it gives the documented convention.
+* `enclose_along` and its kin: power series of balls, a proof. Undecided near a kink.
+* `ladders`: differences of values alone, for whatever can be evaluated and no more.
+
+At a kink `one_sided` finds the derivatives to the right and to the left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dezero.contract import Array
+from dezero.verify import balls
+from dezero.verify.balls import Ball, Undecided
+from dezero.verify.program import Program, ProgramError, Step
+from dezero.verify.reference import apply, evaluate
+
+__all__ = [
+    "Enclosure",
+    "Enclosures",
+    "Estimate",
+    "Undecided",
+    "complex_step",
+    "complex_step_along",
+    "enclose_along",
+    "enclose_gradient",
+    "enclose_root",
+    "enclose_second",
+    "enclose_values",
+    "ladders",
+    "one_sided",
+    "root",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A derivative found by extrapolation.
+
+    Attributes:
+        value: The derivative.
+        error: How far off it may be: an estimate, not a bound.
+        resolved: Whether the error is small enough for the value to accuse anyone.
+    """
+
+    value: float
+    error: float
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A proof: the number lies within ``mid ± rad``. An infinite rad proves nothing."""
+
+    mid: float
+    rad: float
+
+    def contains(self, value: float, error: float = 0.0) -> bool:
+        """Whether some number within ``value ± error`` may be the enclosed one."""
+        return bool(abs(value - self.mid) <= self.rad + error)
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosures:
+    """Proofs for an array of numbers: each lies within ``mid ± rad``."""
+
+    mid: Array
+    rad: Array
+
+    def contains(self, values: Array, errors: Array | float = 0.0) -> bool:
+        """Whether numbers within ``values ± errors`` may be the enclosed ones."""
+        return bool(np.all(np.abs(values - self.mid) <= self.rad + errors))
+
+
+# --- complex step ---------------------------------------------------------------------------------
+
+_STEP = 200
+"""The step is 2^-200 of the coordinate: its square is lost, and no derivative underflows."""
+
+
+def complex_step(program: Program) -> list[Array]:
+    """The gradient of the root, in float64, for each input; an input of float32 is taken exactly.
+
+    Raises:
+        ProgramError: The program cannot be evaluated.
+    """
+    program, values = _evaluated(program)
+    gradients: list[Array] = []
+    with np.errstate(all="ignore"):
+        for i, x in enumerate(program.inputs):
+            gradient = np.zeros(x.shape)
+            steps = _affected(program, {i})
+            moved = list(values)
+            if steps or i in program.outputs:
+                for place in np.ndindex(x.shape):
+                    h = _step_of(x[place], 1.0)
+                    moved[i] = x.astype(np.complex128)
+                    moved[i][place] += 1j * h
+                    _replay(steps, moved)
+                    gradient[place] = _imaginary(program, moved) / h
+            gradients.append(gradient)
+    return gradients
+
+
+def complex_step_along(program: Program, direction: Sequence[Array]) -> float:
+    """The derivative of the root along a direction (an array for each input); raises as above."""
+    return _slope_along(program, direction)(0.0)
+
+
+def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[float], float]:
+    """The function t -> derivative of the root along the direction v, at x + t·v."""
+    program, values = _evaluated(program)
+    vs = [np.asarray(v, np.float64) for v in direction]
+    h = min((_step_of(x, v) for x, v in zip(program.inputs, vs, strict=True)), default=1.0)
+    steps = _affected(program, range(len(vs)))
+
+    def slope(t: float) -> float:
+        moved = list(values)
+        moved[: len(vs)] = [
+            (x + t * v) + 1j * (h * v) for x, v in zip(program.inputs, vs, strict=True)
+        ]
+        with np.errstate(all="ignore"):
+            _replay(steps, moved)
+            return _imaginary(program, moved) / h
+
+    return slope
+
+
+def _step_of(x: Array | float, v: Array | float) -> float:
+    """A power of two h with h·v far below x; below 1 where x is zero."""
+    scale = np.frexp(x)[1] - np.frexp(v)[1]
+    return math.ldexp(1.0, max(int(np.min(scale, initial=1000)) - _STEP, -700))
+
+
+def _imaginary(program: Program, values: Sequence[Array]) -> float:
+    """The imaginary part of the root."""
+    return sum(
+        float(np.vdot(seed, values[output].imag))
+        for output, seed in zip(program.outputs, program.seeds, strict=True)
+        if values[output].dtype.kind == "c"
+    )
+
+
+# --- running a program again ----------------------------------------------------------------------
+
+
+def _evaluated(program: Program) -> tuple[Program, list[Array]]:
+    """The program in float64, with all of its values."""
+    if any(x.dtype != np.float64 for x in (*program.inputs, *program.seeds)):
+        program = program.astype("float64")
+    values = evaluate(program)
+    for k, (output, seed) in enumerate(zip(program.outputs, program.seeds, strict=True)):
+        if seed.shape != values[output].shape:
+            raise ProgramError(
+                f"program: seed {k} has shape {seed.shape}; its output, value {output}, "
+                f"has {values[output].shape}"
+            )
+    return program, values
+
+
+def _affected(program: Program, moved: Collection[int]) -> list[tuple[int, Step]]:
+    """The steps between some inputs and the outputs, each with the number of its first value."""
+    needed = set(program.outputs)
+    places = list(program.places())
+    for step, first in reversed(places):
+        if not needed.isdisjoint(range(first, first + step.n_out)):
+            needed.update(step.operands)
+    reached = set(moved)
+    steps: list[tuple[int, Step]] = []
+    for step, first in places:
+        if not reached.isdisjoint(step.operands):
+            given = range(first, first + step.n_out)
+            reached.update(given)
+            if not needed.isdisjoint(given):
+                steps.append((first, step))
+    return steps
+
+
+def _replay(steps: Sequence[tuple[int, Step]], values: list[Array]) -> None:
+    """Runs the steps again, in place. Their shapes are known to fit."""
+    for first, step in steps:
+        results = apply(step, [values[i] for i in step.operands])
+        values[first : first + len(results)] = results
+
+
+# --- balls ----------------------------------------------------------------------------------------
+
+
+def enclose_values(program: Program, bits: int = 128) -> list[Enclosures]:
+    """Proofs for the outputs.
+
+    Raises:
+        Undecided: A comparison cannot be decided, here and in all functions that enclose.
+        ProgramError: The program cannot be evaluated.
+    """
+    with balls.precision(bits, 0):
+        values = evaluate(program, [balls.constants(x) for x in program.inputs])
+        return [Enclosures(*balls.coefficient(values[output], 0)) for output in program.outputs]
+
+
+def enclose_root(program: Program, bits: int = 128) -> Enclosure:
+    """A proof for the value of the root."""
+    with balls.precision(bits, 0):
+        inputs = [balls.constants(x) for x in program.inputs]
+        return _enclosure(_root(program, evaluate(program, inputs)), 0)
+
+
+def enclose_along(program: Program, direction: Sequence[Array], bits: int = 128) -> Enclosure:
+    """A proof for the derivative of the root along a direction (an array for each input)."""
+    with balls.precision(bits, 1):
+        inputs = [balls.line(x, v) for x, v in zip(program.inputs, direction, strict=True)]
+        return _enclosure(_root(program, evaluate(program, inputs)), 1)
+
+
+def enclose_gradient(program: Program, bits: int = 128) -> list[Enclosures]:
+    """Proofs for the gradient of the root: one array of them for each input."""
+    with balls.precision(bits, 1):
+        inputs = [balls.constants(x) for x in program.inputs]
+        values = evaluate(program, inputs)
+        gradient: list[Enclosures] = []
+        for i, x in enumerate(inputs):
+            mid, rad = np.zeros(x.shape), np.zeros(x.shape)
+            steps = _affected(program, {i})
+            moved = list(values)
+            if steps or i in program.outputs:
+                for place in np.ndindex(x.shape):
+                    moved[i] = x.copy()
+                    moved[i][place] = x[place] + balls.parameter()
+                    _replay(steps, moved)
+                    slope = _enclosure(_root(program, moved), 1)
+                    mid[place], rad[place] = slope.mid, slope.rad
+            gradient.append(Enclosures(mid, rad))
+        return gradient
+
+
+def enclose_second(
+    program: Program, v: Sequence[Array], w: Sequence[Array], bits: int = 128
+) -> Enclosure:
+    """A proof for the second derivative of the root along v and w, ``w' H v``.
+
+    With q(u) the coefficient of t² along u, which is ``u' H u / 2``, it is
+    ``(q(v + w) - q(v - w)) / 2``.
+    """
+    with balls.precision(bits, 2):
+
+        def along(sign: int) -> Ball:
+            directions = zip(program.inputs, v, w, strict=True)
+            inputs = [balls.line(x, a, sign * np.asarray(b)) for x, a, b in directions]
+            return _root(program, evaluate(program, inputs))
+
+        return _enclosure((along(1) - along(-1)) / 2, 2)
+
+
+def _root(program: Program, values: Sequence[Array]) -> Ball:
+    total = Ball(0)
+    for output, seed in zip(program.outputs, program.seeds, strict=True):
+        if seed.shape != values[output].shape:
+            raise ProgramError(
+                f"program: a seed has shape {seed.shape}; its output, value {output}, "
+                f"has {values[output].shape}"
+            )
+        for value, weight in zip(values[output].flat, seed.ravel().tolist(), strict=True):
+            total = total + value * weight
+    return total
+
+
+def _enclosure(ball: Ball, k: int) -> Enclosure:
+    mid, rad = balls.coefficient(np.array(ball, object), k)
+    return Enclosure(float(mid), float(rad))
+
+
+# --- differences of values ------------------------------------------------------------------------
+
+_LEVELS = 8
+_EPSILON = float(np.finfo(np.float64).eps)
+_RESOLVED = 1e-6
+"""A derivative is resolved when its error is below this part of it …"""
+_FLOOR = 100.0
+"""… or within so many times the rounding error that the longest step has, the least there can be."""
+
+_Sample = Callable[[float], tuple[float, float]]
+"""A step's length h -> an approximation that tends to the derivative with h, and its rounding."""
+
+
+def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0) -> Estimate:
+    """The derivative of f at 0 from its values alone: two ladders of Ridders' extrapolation.
+
+    The ladders share neither first step nor ratio, so that what deceives one (a pole or a kink
+    between its steps) rarely deceives both; where they disagree, the error says so.
+
+    Args:
+        f: A function of a real number, such as t -> root(x + t·v).
+        bound: No value is taken at this distance or beyond.
+        side: 0 for differences across 0; 1 or -1 for values on that side only.
+
+    Source: C. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
+    """
+    if side == 0:
+
+        def central(h: float) -> tuple[float, float]:
+            right, left = f(h), f(-h)
+            return (right - left) / (2 * h), _EPSILON * (abs(right) + abs(left)) / h
+
+        return _two_ladders(central, 0.5, bound, 2)
+
+    at_zero = f(0.0)
+
+    def one_way(h: float) -> tuple[float, float]:
+        there = f(side * h)
+        return (there - at_zero) / (side * h), 2 * _EPSILON * (abs(there) + abs(at_zero)) / h
+
+    return _two_ladders(one_way, 0.1, bound, 1)
+
+
+def one_sided(program: Program, direction: Sequence[Array]) -> tuple[Estimate, Estimate]:
+    """The derivatives of the root along v, just right and just left of x.
+
+    They are the limits, for t from above and from below, of the derivative at x + t·v: where they
+    differ by more than their errors, x is a kink.
+    """
+    slope = _slope_along(program, direction)
+
+    def toward(sign: int) -> _Sample:
+        def sample(h: float) -> tuple[float, float]:
+            there = slope(sign * h)
+            return there, 8 * _EPSILON * abs(there)
+
+        return sample
+
+    right, left = (_two_ladders(toward(sign), 2.0**-10, math.inf, 1) for sign in (1, -1))
+    return right, left
+
+
+def _two_ladders(sample: _Sample, first: float, bound: float, power: int) -> Estimate:
+    steps = (min(first, 0.9 * bound), min(0.83 * first, 0.71 * bound))
+    rungs = [_ladder(sample, steps[0], 2.0, power), _ladder(sample, steps[1], 1.7, power)]
+    (value, error), (other, _) = sorted(rungs, key=lambda rung: rung[1])
+    error += abs(value - other)
+    if not math.isfinite(error):
+        return Estimate(math.nan, math.inf, False)
+    floor = _FLOOR * max(sample(step)[1] for step in steps)
+    return Estimate(value, error, error <= max(_RESOLVED * abs(value), floor))
+
+
+def _ladder(sample: _Sample, h: float, ratio: float, power: int) -> tuple[float, float]:
+    """The limit for h -> 0 of samples whose error is a series in h^power, and its error.
+
+    Each column of the table removes the next term of the series and carries the rounding along.
+    The entry that differs least from its neighbours wins.
+    """
+    best, least = math.nan, math.inf
+    above: list[tuple[float, float]] = []
+    for level in range(_LEVELS):
+        row = [sample(h / ratio**level)]
+        if not math.isfinite(row[0][0]):
+            return math.nan, math.inf
+        for column, (previous, noise_of_previous) in enumerate(above, 1):
+            factor = ratio ** (power * column)
+            value, noise = row[-1]
+            refined = (factor * value - previous) / (factor - 1)
+            carried = (factor * noise + noise_of_previous) / (factor - 1)
+            error = max(abs(refined - value), abs(refined - previous)) + carried
+            row.append((refined, carried))
+            if error < least:
+                best, least = refined, error
+        above = row
+    return best, least
+
+
+def root(program: Program) -> float:
+    """The root's value in float64."""
+    program, values = _evaluated(program)
+    pairs = zip(program.seeds, program.outputs, strict=True)
+    return sum(float(np.vdot(seed, values[output])) for seed, output in pairs)

@@ -1,0 +1,579 @@
+"""The executable specification: what each operation computes, as plainly as NumPy can say it.
+
+This is the file to read first when you write the operations anew. Each function takes its operands
+by position and its attributes by name, and says in one expression what the *value* is. No
+derivative is written here: the derivative of an operation is that of its value, and at a kink,
+where there is none, it is the one that these expressions give to a complex step (the docstring says
+which).
+
+The same lines run on real numbers, on complex numbers (``Im f(x + ih) / h`` is the derivative), on
+balls (power series with error bounds, in object arrays) and, where it makes sense, on fractions.
+Two rules keep that true: never conjugate, and let comparisons see `real` parts only.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dezero.contract import Array
+from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
+
+Value: TypeAlias = (
+    Any  # an array or a NumPy scalar: the stubs cannot say which, `apply` makes arrays
+)
+Axes: TypeAlias = int | tuple[int, ...] | None
+
+
+def real(x: Value) -> Value:
+    """What a comparison looks at: the real part. (Balls are real; overlapping ones undecided.)"""
+    return np.real(x)
+
+
+def point(x: Value) -> Value:
+    """Plain numbers near x, for choices that change the rounding but not the value."""
+    r: Array = np.real(x)
+    return r.astype(np.float64) if r.dtype == object else r
+
+
+# --- arithmetic -----------------------------------------------------------------------------------
+
+
+def add(a: Array, b: Array) -> Value:
+    """a + b."""
+    return a + b
+
+
+def sub(a: Array, b: Array) -> Value:
+    """a - b."""
+    return a - b
+
+
+def mul(a: Array, b: Array) -> Value:
+    """a · b, elementwise."""
+    return a * b
+
+
+def div(a: Array, b: Array) -> Value:
+    """a / b."""
+    return a / b
+
+
+def neg(x: Array) -> Value:
+    """-x."""
+    return -x
+
+
+def reciprocal(x: Array) -> Value:
+    """1 / x."""
+    return 1 / x
+
+
+def square(x: Array) -> Value:
+    """x · x."""
+    return x * x
+
+
+def pow(x: Array, *, c: float) -> Value:
+    """x to a constant power: any x for c = 0, 1, …; x ≠ 0 for c = -1, -2, …; else x > 0. x⁰ = 1."""
+    c = float(c)
+    if np.iscomplexobj(x) and c.is_integer():  # (-1)^c (-x)^c keeps off the logarithm's cut
+        sign = np.where(real(x) < 0, -1, 1).astype(x.dtype)
+        return sign**c * (sign * x) ** c
+    return x**c
+
+
+def power(a: Array, b: Array) -> Value:
+    """a to the power b, for a > 0."""
+    return a**b
+
+
+def sqrt(x: Array) -> Value:
+    """√x, for x > 0."""
+    return np.sqrt(x)
+
+
+# --- exponentials and logarithms ------------------------------------------------------------------
+
+
+def exp(x: Array) -> Value:
+    """e to the power x."""
+    return np.exp(x)
+
+
+def expm1(x: Array) -> Value:
+    """exp(x) - 1, accurate near 0."""
+    return np.expm1(x)
+
+
+def log(x: Array) -> Value:
+    """Natural logarithm, for x > 0."""
+    return np.log(x)
+
+
+def log1p(x: Array) -> Value:
+    """log(1 + x), accurate near 0, for x > -1."""
+    y = np.log1p(x)
+    if np.iscomplexobj(x):  # of a complex number, NumPy's real part is not accurate near 0
+        return np.log1p(np.real(x)) + 1j * np.imag(y)
+    return y
+
+
+def log2(x: Array) -> Value:
+    """Logarithm to base 2, for x > 0."""
+    return np.log2(x)
+
+
+# --- trigonometric and hyperbolic functions -------------------------------------------------------
+
+
+def sin(x: Array) -> Value:
+    """Sine."""
+    return np.sin(x)
+
+
+def cos(x: Array) -> Value:
+    """Cosine."""
+    return np.cos(x)
+
+
+def tan(x: Array) -> Value:
+    """Tangent, where cos x ≠ 0."""
+    return np.tan(x)
+
+
+def arcsin(x: Array) -> Value:
+    """Inverse sine, for -1 < x < 1."""
+    return np.arcsin(x)
+
+
+def arccos(x: Array) -> Value:
+    """Inverse cosine, for -1 < x < 1."""
+    return np.arccos(x)
+
+
+def arctan(x: Array) -> Value:
+    """Inverse tangent."""
+    return np.arctan(x)
+
+
+def sinh(x: Array) -> Value:
+    """Hyperbolic sine."""
+    return np.sinh(x)
+
+
+def cosh(x: Array) -> Value:
+    """Hyperbolic cosine."""
+    return np.cosh(x)
+
+
+def tanh(x: Array) -> Value:
+    """Hyperbolic tangent."""
+    return np.tanh(x)
+
+
+# --- activations ----------------------------------------------------------------------------------
+
+
+def sigmoid(x: Array) -> Value:
+    """1 / (1 + exp(-x)), written so that exp never overflows."""
+    positive = point(x) >= 0
+    e = np.exp(np.where(positive, -x, x))
+    return np.where(positive, 1, e) / (1 + e)
+
+
+def softplus(x: Array) -> Value:
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): smooth, although written in two pieces."""
+    positive = point(x) >= 0
+    return np.where(positive, x, 0) + log1p(np.asarray(np.exp(np.where(positive, -x, x))))
+
+
+def relu(x: Array) -> Value:
+    """max(x, 0). At 0 the derivative is 0."""
+    return np.where(real(x) <= 0, 0, x)
+
+
+def leaky_relu(x: Array, *, slope: float) -> Value:
+    """x for x > 0, else slope · x. At 0 the derivative is slope."""
+    return np.where(real(x) > 0, x, slope * x)
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+def abs(x: Array) -> Value:
+    """|x| = x · sign(x). At 0 the derivative is 0."""
+    return x * np.sign(real(x))
+
+
+def maximum(a: Array, b: Array) -> Value:
+    """The larger of two. At a tie the derivative is one half to each."""
+    return np.where(real(a) > real(b), a, np.where(real(a) < real(b), b, a / 2 + b / 2))
+
+
+def minimum(a: Array, b: Array) -> Value:
+    """The smaller of two. At a tie the derivative is one half to each."""
+    return np.where(real(a) < real(b), a, np.where(real(a) > real(b), b, a / 2 + b / 2))
+
+
+def clip(x: Array, *, x_min: float, x_max: float) -> Value:
+    """min(x_max, max(x_min, x)). The derivative is 1 for x_min ≤ x ≤ x_max, bounds included."""
+    y = np.where(real(x) < x_min, x_min, x)
+    return np.where(real(y) > x_max, x_max, y)
+
+
+def where(a: Array, b: Array, *, condition: Array) -> Value:
+    """a where the condition holds, else b."""
+    return np.where(condition, a, b)
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def reshape(x: Array, *, shape: tuple[int, ...]) -> Value:
+    """The same elements, row by row, in another shape."""
+    return x.reshape(shape)
+
+
+def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Value:
+    """Axis i of the result is axis axes[i] of x; without axes, they are reversed."""
+    return x.transpose(axes)
+
+
+def swapaxes(x: Array, *, axis1: int, axis2: int) -> Value:
+    """Two axes change places."""
+    return np.swapaxes(x, axis1, axis2)
+
+
+def expand_dims(x: Array, *, axis: int) -> Value:
+    """A new axis of length one, at this place in the result."""
+    return np.expand_dims(x, axis)
+
+
+def squeeze(x: Array, *, axis: int | None = None) -> Value:
+    """Without that axis, whose length is one; without an axis given, without all of length one."""
+    return np.squeeze(x, axis)
+
+
+def flatten(x: Array) -> Value:
+    """All axes but the first become one: (n, a, b, …) → (n, a·b·…); () → (1, 1)."""
+    x = np.atleast_1d(x)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Value:
+    """x repeated along new leading axes and along axes of length one, up to the shape."""
+    return np.broadcast_to(x, shape)
+
+
+def sum_to(x: Array, *, shape: tuple[int, ...]) -> Value:
+    """The adjoint of `broadcast_to`: the sum over the axes along which the shape was repeated."""
+    if np.broadcast_shapes(shape, x.shape) != x.shape:
+        raise ValueError(f"sum_to: shape {shape} does not broadcast to {x.shape}")
+    lead = x.ndim - len(shape)
+    repeated = tuple(i for i in range(x.ndim) if i < lead or shape[i - lead] != x.shape[i])
+    return np.sum(x, repeated).reshape(shape) if repeated else x
+
+
+def flip(x: Array, *, axis: Axes = None) -> Value:
+    """In reverse order along the axis (None: along all)."""
+    return np.flip(x, axis)
+
+
+def roll(x: Array, *, shift: int, axis: int | None = None) -> Value:
+    """Moved on by shift places; what leaves at the end returns at the start (None: as one row)."""
+    return np.roll(x, shift, axis)
+
+
+def pad(x: Array, *, pad_width: tuple[tuple[int, int], ...]) -> Value:
+    """Zeros around x: (before, after) for each axis."""
+    if (
+        len(pad_width) != x.ndim
+        or builtins.min((n for pair in pad_width for n in pair), default=0) < 0
+    ):
+        raise ValueError(f"pad: pad_width {pad_width}; expected {x.ndim} pairs of numbers from 0")
+    room = [n + before + after for n, (before, after) in zip(x.shape, pad_width, strict=True)]
+    y = np.zeros(room, x.dtype)
+    y[tuple(slice(i, i + n) for n, (i, _) in zip(x.shape, pad_width, strict=True))] = x
+    return y
+
+
+# --- indexing, joining, splitting -----------------------------------------------------------------
+
+
+def get_item(x: Array, *, slices: Any) -> Value:  # whatever NumPy takes as an index
+    """x[slices]."""
+    return x[slices]
+
+
+def get_item_grad(gy: Array, *, slices: Any, in_shape: tuple[int, ...]) -> Value:  # as above
+    """The adjoint of `get_item`: zeros of in_shape, with gy added at slices, repeated or not."""
+    gx = np.zeros(in_shape, gy.dtype)
+    np.add.at(gx, slices, gy)
+    return gx
+
+
+def concatenate(*xs: Array, axis: int = 0) -> Value:
+    """One after another along an axis that they have."""
+    return np.concatenate(xs, axis)
+
+
+def stack(*xs: Array, axis: int = 0) -> Value:
+    """One after another along a new axis."""
+    return np.stack(xs, axis)
+
+
+def split(x: Array, *, sections: int, axis: int = 0) -> Value:
+    """Equal parts along an axis: as many outputs as sections."""
+    return tuple(np.split(x, sections, axis))
+
+
+# --- reductions -----------------------------------------------------------------------------------
+
+
+def sum(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Σ x; of nothing, 0."""
+    return np.sum(x, axis, keepdims=keepdims)
+
+
+def mean(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Σ x / n."""
+    return sum(x, axis=axis, keepdims=keepdims) / _extent(x, axis)
+
+
+def var(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Population variance: the mean of (x - mean x)²."""
+    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+
+
+def max(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The largest element. Those tied for it share the derivative equally: it is their mean."""
+    return _mean_of(x, real(x) == np.max(real(x), axis, keepdims=True), axis, keepdims)
+
+
+def min(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """The smallest element. Those tied for it share the derivative equally: it is their mean."""
+    return _mean_of(x, real(x) == np.min(real(x), axis, keepdims=True), axis, keepdims)
+
+
+def prod(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """Π x; of nothing, 1."""
+    return np.prod(x, axis, keepdims=keepdims)
+
+
+def cumsum(x: Array, *, axis: int | None = None) -> Value:
+    """Partial sums along the axis (None: of all elements, as one row)."""
+    return np.cumsum(x, axis)
+
+
+def logsumexp(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
+    """log Σ exp(x) = m + log Σ exp(x - m), for any m: the largest keeps exp in range."""
+    m = _largest(x, axis)
+    y = np.log(np.sum(np.exp(x - m), axis, keepdims=True)) + m
+    return y if keepdims else np.squeeze(y, _axes(x, axis))
+
+
+def softmax(x: Array, *, axis: Axes) -> Value:
+    """exp(x) / Σ exp(x)."""
+    e = np.exp(x - _largest(x, axis))
+    return e / np.sum(e, axis, keepdims=True)
+
+
+def log_softmax(x: Array, *, axis: Axes) -> Value:
+    """log(softmax(x)) = x - log Σ exp(x)."""
+    shifted = x - _largest(x, axis)
+    return shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True))
+
+
+def matmul(a: Array, b: Array) -> Value:
+    """Σₖ a[…, i, k] · b[…, k, j]; a vector is a row on the left and a column on the right."""
+    return np.matmul(a, b)
+
+
+def _axes(x: Array, axis: Axes) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return axis if isinstance(axis, tuple) else (axis,)
+
+
+def _extent(x: Array, axis: Axes) -> int:
+    """How many elements are reduced to one."""
+    return math.prod(x.shape[a] for a in _axes(x, axis))
+
+
+def _largest(x: Array, axis: Axes) -> Value:
+    """Along the axes, which stay with length one; 0 where it is infinite."""
+    m = np.max(point(x), axis, keepdims=True)
+    return np.where(np.isfinite(m), m, 0)
+
+
+def _mean_of(x: Array, chosen: NDArray[np.bool_], axis: Axes, keepdims: bool) -> Value:
+    n = np.sum(chosen, axis, keepdims=True).astype(x.dtype)
+    return np.sum(np.where(chosen, x / n, 0), axis, keepdims=keepdims)
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
+    {
+        name: function
+        for name, function in globals().items()
+        if inspect.isfunction(function)
+        and function.__module__ == __name__
+        and not (name.startswith("_") or name in ("real", "point"))
+    }
+)
+"""Every operation by its name in programs: the functions above."""
+
+
+# --- programs -------------------------------------------------------------------------------------
+
+
+def evaluate(program: Program, inputs: Sequence[Array] | None = None) -> list[Array]:
+    """All values of a program, in its numbering: the inputs, then the results of every step.
+
+    Args:
+        program: The program.
+        inputs: To be used in place of the program's own: other numbers, complex numbers, balls.
+
+    Raises:
+        ProgramError: An operation is unknown, its operands or attributes do not fit, or its result
+            would have more than `MAX_ELEMENTS` elements. The message says which step, and why.
+    """
+    values = list(program.inputs if inputs is None else inputs)
+    with np.errstate(all="ignore"):
+        for number, step in enumerate(program.steps):
+            try:
+                check_size(step, [values[i] for i in step.operands])
+                values += apply(step, [values[i] for i in step.operands])
+            except ProgramError as error:
+                raise ProgramError(f"step {number} ({step.op}): {error}") from error.__cause__
+    return values
+
+
+_REFUSALS = (TypeError, ValueError, IndexError, ArithmeticError, AttributeError, MemoryError)
+"""What Python and NumPy raise when operands and attributes do not fit."""
+
+
+def apply(step: Step, operands: Sequence[Array]) -> list[Array]:
+    """The results of one step, as arrays; raises ProgramError as `evaluate` does."""
+    function = FUNCTIONS.get(step.op)
+    if function is None:
+        raise ProgramError("no such operation")
+    try:
+        result = function(*operands, **step.attributes)
+    except _REFUSALS as error:
+        raise ProgramError(f"{_shapes(operands)}: {error}") from error
+    results: tuple[Value, ...] = (result,) if step.op != "split" else result
+    if len(results) != step.n_out:
+        raise ProgramError(f"n_out is {step.n_out}, but it gives {len(results)} values")
+    arrays: list[Array] = [np.asarray(y) for y in results]
+    return [_of_one_kind(y, operands) if y.dtype == object else y for y in arrays]
+
+
+def _of_one_kind(y: Array, operands: Sequence[Array]) -> Array:
+    """Objects only: zeros and plain numbers among the elements become what the operands hold."""
+    kinds: list[type[Any]] = [  # whatever the operands hold
+        type(x.flat[0]) for x in operands if x.dtype == object and x.size
+    ]
+    kind = kinds[0] if kinds else float
+    elements: list[Any] = y.ravel().tolist()  # as above
+    if not all(type(element) is kind for element in elements):
+        y = np.empty(y.shape, object)
+        y.reshape(-1)[:] = [e if type(e) is kind else kind(e) for e in elements]
+    return y if kind is not float else y.astype(np.float64)
+
+
+def _shapes(operands: Sequence[Array]) -> str:
+    return f"operands of shapes {', '.join(str(x.shape) for x in operands)}"
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def check_size(step: Step, operands: Sequence[Array]) -> None:
+    """Raises ProgramError, before memory is asked for, if a step's results would be too large."""
+    bound = _BOUNDS.get(step.op)
+    if bound is None:  # never larger than its operand
+        return
+    try:
+        size = bound(*operands, **step.attributes)
+        allowed = size <= MAX_ELEMENTS
+    except _REFUSALS as error:
+        raise ProgramError(f"{_shapes(operands)}: {error}") from error
+    if not allowed:
+        raise ProgramError(
+            f"{_shapes(operands)}: up to {size} elements; at most {MAX_ELEMENTS} are allowed"
+        )
+    if step.op == "split" and step.attributes.get("sections") != step.n_out:
+        raise ProgramError(f"sections is {step.attributes.get('sections')}, n_out is {step.n_out}")
+
+
+def _broadcast_size(*xs: Array, condition: Array | bool = False) -> int:
+    return math.prod(np.broadcast_shapes(*(np.shape(x) for x in (*xs, condition))))
+
+
+def _shape_size(*xs: Array, shape: tuple[int, ...]) -> int:
+    return math.prod(shape)
+
+
+def _total_size(*xs: Array, **_: object) -> int:
+    return builtins.sum(x.size for x in xs)
+
+
+def _padded_size(x: Array, *, pad_width: tuple[tuple[int, int], ...]) -> int:
+    return math.prod(n + builtins.sum(pair) for n, pair in zip(x.shape, pad_width, strict=True))
+
+
+def _matmul_size(a: Array, b: Array) -> int:
+    stacked = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return math.prod((*stacked, *a.shape[-2:-1], *(b.shape[-1:] if b.ndim > 1 else ())))
+
+
+def _indexed_size(x: Array, *, slices: Any) -> int:  # whatever NumPy takes as an index
+    """Index arrays broadcast to one block; what they leave of x, a view without memory tells."""
+    block: list[tuple[int, ...]] = []
+    plain: list[Any] = []  # the index with a 0 for each axis that an index array takes
+    items: list[Any] = [*slices] if isinstance(slices, tuple) else [slices]  # as above
+    for item in items:
+        if item is None or item is Ellipsis or isinstance(item, slice):
+            plain.append(item)
+            continue
+        array: Array = np.asarray(item)
+        if array.dtype == bool:
+            block.append((int(np.count_nonzero(array)),))
+            plain.extend([0] * array.ndim or [None])
+        else:
+            block.append(array.shape)
+            plain.append(0)
+    room = np.broadcast_to(np.False_, [builtins.max(n, 1) for n in x.shape])
+    left: Array = room[tuple(plain)]
+    return np.size(left) * math.prod(np.broadcast_shapes(*block))
+
+
+def _scattered_size(gy: Array, *, slices: Any, in_shape: tuple[int, ...]) -> int:  # as above
+    room = np.broadcast_to(np.False_, in_shape)
+    return builtins.max(room.size, _indexed_size(room, slices=slices))
+
+
+_BOUNDS: Mapping[str, Callable[..., int]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("add", "sub", "mul", "div", "power", "maximum", "minimum", "where"), _broadcast_size
+        ),
+        "broadcast_to": _shape_size,
+        "concatenate": _total_size,
+        "stack": _total_size,
+        "split": _total_size,
+        "pad": _padded_size,
+        "matmul": _matmul_size,
+        "get_item": _indexed_size,
+        "get_item_grad": _scattered_size,
+    }
+)
+"""For operations whose result may be larger than an operand: a bound on its elements."""
