@@ -31,19 +31,27 @@ def as_array(x: object) -> Array:
     return cast(Array, x) if isinstance(x, np.ndarray) else np.asarray(x)
 
 
+def is_array_or_number(x: object) -> bool:
+    """Whether ``x`` is what an array can be made of without guessing: no list, no string."""
+    return isinstance(x, (np.ndarray, np.generic, int, float))
+
+
+def reduced_axes(ndim: int, axis: Axes) -> tuple[int, ...]:
+    """The axes over which a reduction goes: sorted, not negative."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+
+
 def kept_shape(shape: Shape, axis: Axes) -> Shape:
     """The shape that a reduction of ``shape`` over ``axis`` has with ``keepdims=True``."""
-    if axis is None:
-        return (1,) * len(shape)
-    reduced = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    reduced = reduced_axes(len(shape), axis)
     return tuple(1 if a in reduced else n for a, n in enumerate(shape))
 
 
 def reduced_size(shape: Shape, axis: Axes) -> int:
     """How many elements of an array of ``shape`` go into one element of its reduction over ``axis``."""
-    if axis is None:
-        return math.prod(shape)
-    return math.prod(shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return math.prod(shape[a] for a in reduced_axes(len(shape), axis))
 
 
 def exp(x: Array) -> Array:

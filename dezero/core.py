@@ -27,19 +27,73 @@ from dezero.contract import (
     Smoothness,
 )
 from dezero.graph import (
-    Binary,
     Function,
     Namespace,
     Operand,
-    Operation,
     Parameter,
     T,
-    Unary,
     Variable,
     as_variable,
     grad,
     setup_variable,
+    values,
 )
+from dezero.operation import Binary, Operation, Unary
+
+__all__ = [
+    "Abs",
+    "Add",
+    "BroadcastTo",
+    "Config",
+    "Div",
+    "Function",
+    "GetItem",
+    "GetItemGrad",
+    "MatMul",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Operation",
+    "Parameter",
+    "Pow",
+    "Power",
+    "Reshape",
+    "Sub",
+    "Sum",
+    "SumTo",
+    "Transpose",
+    "Variable",
+    "abs",
+    "add",
+    "as_array",
+    "as_variable",
+    "broadcast_to",
+    "div",
+    "get_item",
+    "get_item_grad",
+    "grad",
+    "matmul",
+    "max",
+    "mean",
+    "min",
+    "mul",
+    "neg",
+    "no_grad",
+    "pow",
+    "rdiv",
+    "reshape",
+    "rsub",
+    "setup_variable",
+    "sub",
+    "sum",
+    "sum_to",
+    "test_mode",
+    "transpose",
+    "using_config",
+]
+
 
 class Add(Binary, domain=REALS, saves="", smoothness=Smoothness.LINEAR):
     """The sum a + b."""
@@ -321,7 +375,7 @@ class MatMul(
         rows = xp.reshape(a, (1, *a.shape)) if a.ndim == 1 else a
         columns = xp.reshape(b, (*b.shape, 1)) if b.ndim == 1 else b
         stack = gy.shape[: gy.ndim - (a.ndim > 1) - (b.ndim > 1)]
-        g = xp.reshape(gy, (*stack, rows.shape[-2], columns.shape[-1]))
+        g = xp.reshape(gy, stack + (rows.shape[-2], columns.shape[-1]))
         ga = g @ xp.swapaxes(columns, -1, -2)
         gb = xp.swapaxes(rows, -1, -2) @ g
         return ga, xp.reshape(gb, gb.shape[:-1]) if b.ndim == 1 else gb
@@ -364,3 +418,117 @@ class GetItemGrad(
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         return xp.get_item(gy, self.slices)
+
+
+# ------------------------------------------------------------------------ The same, as functions
+
+
+def add(a: Operand, b: Operand) -> Variable:
+    """The sum a + b."""
+    return Add()(a, b)
+
+
+def sub(a: Operand, b: Operand) -> Variable:
+    """The difference a - b."""
+    return Sub()(a, b)
+
+
+def rsub(a: Operand, b: Operand) -> Variable:
+    """The difference b - a."""
+    return Sub()(b, a)
+
+
+def mul(a: Operand, b: Operand) -> Variable:
+    """The product a · b, elementwise."""
+    return Mul()(a, b)
+
+
+def div(a: Operand, b: Operand) -> Variable:
+    """The quotient a / b, for b ≠ 0."""
+    return Div()(a, b)
+
+
+def rdiv(a: Operand, b: Operand) -> Variable:
+    """The quotient b / a, for a ≠ 0."""
+    return Div()(b, a)
+
+
+def neg(x: Operand) -> Variable:
+    """The negative -x."""
+    return Neg()(x)
+
+
+def abs(x: Operand) -> Variable:
+    """The absolute value. Its derivative at 0 is 0."""
+    return Abs()(x)
+
+
+def pow(x: Operand, c: Operand) -> Variable:
+    """The power x^c: by a Python number for every x where it is real, by a variable for x > 0."""
+    if isinstance(c, (int, float)) and not isinstance(c, np.generic):
+        return Pow(c)(x)
+    return Power()(x, c)
+
+
+def reshape(x: Operand, shape: int | Sequence[int]) -> Variable:
+    """The same elements in another shape, of which one length may be -1."""
+    return Reshape(as_shape(shape))(x)
+
+
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Variable:
+    """The axes permuted; reversed by default."""
+    return Transpose(None if axes is None else tuple(axes))(x)
+
+
+def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Variable:
+    """The elements repeated to a wider shape."""
+    return BroadcastTo(as_shape(shape))(x)
+
+
+def sum_to(x: Operand, shape: int | Sequence[int]) -> Variable:
+    """The sum over the axes along which ``shape`` broadcasts to the shape of x.
+
+    Raises:
+        ValueError: It does not broadcast to the shape of x.
+    """
+    return SumTo(as_shape(shape))(x)
+
+
+def sum(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
+    """The sum over some axes; over all by default."""
+    return Sum(axis, keepdims)(x)
+
+
+def mean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
+    """The arithmetic mean over some axes; over all by default."""
+    return Mean(axis, keepdims)(x)
+
+
+def max(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
+    """The largest element along some axes. Tied elements share the gradient equally."""
+    return Max(axis, keepdims)(x)
+
+
+def min(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
+    """The smallest element along some axes. Tied elements share the gradient equally."""
+    return Min(axis, keepdims)(x)
+
+
+def matmul(a: Operand, b: Operand) -> Variable:
+    """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices."""
+    return MatMul()(a, b)
+
+
+def get_item(x: Operand, slices: Index | Variable) -> Variable:
+    """The elements x[slices]."""
+    return GetItem(values(slices) if isinstance(slices, Variable) else slices)(x)
+
+
+def get_item_grad(gy: Operand, slices: Index, in_shape: Shape) -> Variable:
+    """The adjoint of indexing: ``gy`` added into zeros of ``in_shape`` at ``slices``."""
+    return GetItemGrad(slices, in_shape)(gy)
+
+
+def as_shape(shape: int | Sequence[int]) -> Shape:
+    """A shape as a tuple, also of one length."""
+    return (shape,) if isinstance(shape, int) else tuple(shape)

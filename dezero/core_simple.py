@@ -18,7 +18,6 @@ times, what comes back to it adds up.
 Only leaves keep what came.  Variables hold creators, creators hold inputs, and outputs are held
 weakly: so the graph has no cycle, and goes with the last variable that needs it.
 """
-# ruff: noqa: D102 - forward and backward are what the docstring of Function says
 
 from __future__ import annotations
 
@@ -67,7 +66,7 @@ class Function:
         inputs: What it was applied to.
         outputs: What it made, as weak references.
         generation: The largest of its inputs'.
-        zeros: What stands for the cotangents of outputs without one: shapes and dtypes.
+        zeros: The outputs' shapes and dtypes, for those that turn out to have no cotangent.
     """
 
     inputs: list[Variable]
@@ -86,12 +85,13 @@ class Function:
         func = copy.copy(self) if hasattr(self, "inputs") else self  # it records one application
         xs = _as_variables(inputs)
         ys = cast(_Rules, func).forward(*[x.data for x in xs])
-        outputs = [Variable(as_array(y)) for y in _as_tuple(ys)]
+        name = f"{type(func).__name__}.forward"
+        outputs = [Variable(_returned(name, y)) for y in _as_tuple(ys)]
         if Config.enable_backprop:
             func.generation = max([x.generation for x in xs], default=0)
             func.inputs = xs
             func.outputs = [ref(y) for y in outputs]
-            func.zeros = [(y.shape, _grad_dtype(y)) for y in outputs]
+            func.zeros = [(y.shape, y.dtype) for y in outputs]
             for y in outputs:
                 y.set_creator(func)
         return outputs if isinstance(ys, (tuple, list)) else outputs[0]
@@ -359,12 +359,10 @@ class Variable:
 def _seed(y: Variable) -> Array:
     """The cotangent of the result itself."""
     if y.grad is None or y.creator is None:
-        return np.ones(y.shape, _grad_dtype(y))
+        return np.ones(y.shape, _grad_dtype(y.dtype))
     if y.grad.shape != y.shape:
-        raise ValueError(
-            f"the seed, y.grad, has shape {y.grad.shape}; expected {y.shape}, as y has"
-        )
-    return y.grad.astype(_grad_dtype(y))
+        raise ValueError(f"the seed, y.grad, has shape {y.grad.shape}; expected {y.shape}, as y has")
+    return y.grad.astype(_grad_dtype(y.dtype))
 
 
 def _newest_first(y: Variable) -> Iterator[Function]:
@@ -391,7 +389,7 @@ def _pull_back(func: Function, cotangents: dict[Variable, Array]) -> list[Array]
     """
     outputs = [output() for output in func.outputs]
     gys = [
-        cotangents[y] if y is not None and y in cotangents else np.zeros(*zero)
+        cotangents[y] if y is not None and y in cotangents else np.zeros(zero[0], _grad_dtype(zero[1]))
         for y, zero in zip(outputs, func.zeros, strict=True)
     ]
     gxs = _as_tuple(cast(_Rules, func).backward(*gys))
@@ -408,14 +406,11 @@ def _pull_back(func: Function, cotangents: dict[Variable, Array]) -> list[Array]
 
 def _checked(rule: str, x: Variable, returned: object, gys: list[Array]) -> Array:
     """The cotangent of ``x`` that a rule returned, in the shape and dtype it must have."""
-    try:
-        gx = as_array(returned)
-    except TypeError as error:
-        raise TypeError(f"{rule} returned {error}") from None
+    gx = _returned(rule, returned)
     fitted = _sum_to(gx, x.shape) if gx.shape in [gy.shape for gy in gys] else gx
     if fitted.shape != x.shape:
         raise ValueError(f"{rule} returned shape {gx.shape}; expected {x.shape}, as the input has")
-    return fitted.astype(_grad_dtype(x), copy=False)
+    return fitted.astype(_grad_dtype(x.dtype), copy=False)
 
 
 def _sum_to(gx: Array, shape: tuple[int, ...]) -> Array:
@@ -428,9 +423,9 @@ def _sum_to(gx: Array, shape: tuple[int, ...]) -> Array:
     return summed.reshape(summed.shape[new:])
 
 
-def _grad_dtype(x: Variable) -> np.dtype[np.generic]:
+def _grad_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
     """The dtype of a gradient: the primal's, or float64 where that has no fractions."""
-    return x.dtype if np.issubdtype(x.dtype, np.inexact) else np.dtype(np.float64)
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
 # --- What counts as an operand --------------------------------------------------------------------
@@ -444,7 +439,7 @@ def as_array(x: object) -> Array:
     """
     if isinstance(x, (np.ndarray, np.generic, int, float, complex)):
         return np.asarray(x)
-    raise TypeError(f"{type(x).__name__}; expected an array or a number")
+    raise TypeError(f"expected an array or a number, not {type(x).__name__}")
 
 
 def as_variable(obj: Operand) -> Variable:
@@ -454,22 +449,26 @@ def as_variable(obj: Operand) -> Variable:
 
 def _as_variables(operands: tuple[Operand, ...]) -> list[Variable]:
     """The operands as Variables; Python's numbers take the dtype of the others."""
-    numbers = (bool, int, float, complex)
-    dtypes = [as_variable(x).dtype for x in operands if type(x) not in numbers]
+    dtypes = [x.dtype for x in operands if isinstance(x, (Variable, np.ndarray, np.generic))]
     return [
         Variable(np.asarray(x, np.result_type(*dtypes, x)))
-        if dtypes and isinstance(x, numbers) and type(x) in numbers
+        if dtypes and isinstance(x, (int, float, complex)) and not isinstance(x, np.generic)
         else as_variable(x)
         for x in operands
     ]
 
 
 def _as_tuple(returned: object) -> tuple[object, ...]:
-    return (
-        tuple(cast("list[object]", returned))
-        if isinstance(returned, (tuple, list))
-        else (returned,)
-    )
+    if isinstance(returned, (tuple, list)):
+        return tuple(cast("list[object]", returned))
+    return (returned,)
+
+
+def _returned(rule: str, x: object) -> Array:
+    try:
+        return as_array(x)
+    except TypeError as error:
+        raise TypeError(f"{rule} returned {type(x).__name__}: {error}") from None
 
 
 def setup_variable() -> None:

@@ -1,7 +1,7 @@
-"""Variable, Node, Function and backward: a graph of applications, and cotangents pulled back through it.
+"""Variable, Node, Function and backward: a graph of applications, and how cotangents are pulled back.
 
-Who holds whom, strongly: a Variable its Node; a Node its creator, the Function application that made it;
-a Function the Nodes of its inputs and the arrays that its rule reads. Nothing in the graph holds a
+Who holds whom, strongly: a Variable its Node; a Node its creator, the Function application that made
+it; a Function the Nodes of its inputs and the arrays that its rule reads. Nothing in the graph holds a
 Variable, so no reference cycle arises, and a graph is freed with the last Variable that leads to it.
 
 A rule (`vjp`) is written once and read twice: with ndarrays when a gradient is all that is wanted, with
@@ -68,7 +68,7 @@ class Namespace(Protocol[T]):
 
 
 class VariableNamespace(Namespace["Variable"], Protocol):
-    """`dezero.functions`: what rules call on Variables, and what the operators of Variable stand for."""
+    """`dezero.functions`: what rules call on Variables, and what its operators stand for."""
 
     def neg(self, x: Operand, /) -> Variable: ...
     def abs(self, x: Operand, /) -> Variable: ...
@@ -219,7 +219,7 @@ class Variable:
     @property
     def T(self) -> Variable:
         """The axes reversed."""
-        return VARIABLES.xp.transpose(self)
+        return VARIABLES.functions.transpose(self)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -236,9 +236,7 @@ class Variable:
     def __int__(self) -> int:
         return int(self._data.item())
 
-    def __array__(
-        self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None
-    ) -> Array:
+    def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> Array:
         return np.array(self._data, dtype, copy=copy)
 
     def __getstate__(self) -> dict[str, object]:
@@ -252,52 +250,52 @@ class Variable:
         self.grad = None if grad is None else Variable(grad)
 
     def __neg__(self) -> Variable:
-        return VARIABLES.xp.neg(self)
+        return VARIABLES.functions.neg(self)
 
     def __pos__(self) -> Variable:
         return self
 
     def __abs__(self) -> Variable:
-        return VARIABLES.xp.abs(self)
+        return VARIABLES.functions.abs(self)
 
     def __add__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.add(self, other)
+        return VARIABLES.functions.add(self, other)
 
     def __radd__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.add(other, self)
+        return VARIABLES.functions.add(other, self)
 
     def __sub__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.sub(self, other)
+        return VARIABLES.functions.sub(self, other)
 
     def __rsub__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.sub(other, self)
+        return VARIABLES.functions.sub(other, self)
 
     def __mul__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.mul(self, other)
+        return VARIABLES.functions.mul(self, other)
 
     def __rmul__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.mul(other, self)
+        return VARIABLES.functions.mul(other, self)
 
     def __truediv__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.div(self, other)
+        return VARIABLES.functions.div(self, other)
 
     def __rtruediv__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.div(other, self)
+        return VARIABLES.functions.div(other, self)
 
     def __pow__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.pow(self, other)
+        return VARIABLES.functions.pow(self, other)
 
     def __rpow__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.pow(other, self)
+        return VARIABLES.functions.pow(other, self)
 
     def __matmul__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.matmul(self, other)
+        return VARIABLES.functions.matmul(self, other)
 
     def __rmatmul__(self, other: Operand) -> Variable:
-        return VARIABLES.xp.matmul(other, self)
+        return VARIABLES.functions.matmul(other, self)
 
     def __getitem__(self, slices: Index) -> Variable:
-        return VARIABLES.xp.get_item(self, slices)
+        return VARIABLES.functions.get_item(self, slices)
 
     def __lt__(self, other: Operand) -> Array:
         return as_array(self._data < values(other))
@@ -313,35 +311,35 @@ class Variable:
 
     def reshape(self, *shape: int | Sequence[int]) -> Variable:
         """The same elements in another shape: ``reshape(2, 3)``, ``reshape((2, 3))``."""
-        return VARIABLES.xp.reshape(self, _unpacked(shape))
+        return VARIABLES.functions.reshape(self, _unpacked(shape))
 
     def transpose(self, *axes: int | Sequence[int] | None) -> Variable:
         """The axes permuted; reversed by default."""
-        return VARIABLES.xp.transpose(self, None if axes in ((), (None,)) else _unpacked(axes))
+        return VARIABLES.functions.transpose(self, None if axes in ((), (None,)) else _unpacked(axes))
 
     def sum(self, axis: Axes = None, keepdims: bool = False) -> Variable:
         """The sum over some axes; over all by default."""
-        return VARIABLES.xp.sum(self, axis, keepdims)
+        return VARIABLES.functions.sum(self, axis, keepdims)
 
     def mean(self, axis: Axes = None, keepdims: bool = False) -> Variable:
         """The mean over some axes; over all by default."""
-        return VARIABLES.xp.mean(self, axis, keepdims)
+        return VARIABLES.functions.mean(self, axis, keepdims)
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> Variable:
         """The largest element along some axes; of all by default."""
-        return VARIABLES.xp.max(self, axis, keepdims)
+        return VARIABLES.functions.max(self, axis, keepdims)
 
     def min(self, axis: Axes = None, keepdims: bool = False) -> Variable:
         """The smallest element along some axes; of all by default."""
-        return VARIABLES.xp.min(self, axis, keepdims)
+        return VARIABLES.functions.min(self, axis, keepdims)
 
     def matmul(self, other: Operand) -> Variable:
         """The matrix product, by NumPy's rules for every rank."""
-        return VARIABLES.xp.matmul(self, other)
+        return VARIABLES.functions.matmul(self, other)
 
     def dot(self, other: Operand) -> Variable:
         """The matrix product; the same as `matmul`."""
-        return VARIABLES.xp.matmul(self, other)
+        return VARIABLES.functions.matmul(self, other)
 
 
 Operand: TypeAlias = Variable | Array | np.generic | float
@@ -364,9 +362,11 @@ def as_variable(obj: Operand) -> Variable:
         return obj
     if is_array_or_number(obj):
         return Variable(as_array(obj))
-    raise TypeError(
-        f"{type(obj).__name__} is no operand; expected a Variable, an ndarray or a number"
-    )
+    raise TypeError(f"{type(obj).__name__} is no operand; expected a Variable, an ndarray or a number")
+
+
+def setup_variable() -> None:
+    """Does nothing: Variable has its operators. Kept for the programs that call it."""
 
 
 def values(operand: Operand) -> Array:
@@ -635,12 +635,15 @@ class Reading(ABC, Generic[T]):
     """A way to read rules: what stands for the operands, and which functions are called on them.
 
     Attributes:
-        xp: The functions that rules call.
         records: Whether the computation of the gradients is recorded.
     """
 
-    xp: Namespace[T]
     records: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def xp(self) -> Namespace[T]:
+        """The functions that rules call."""
 
     @abstractmethod
     def inputs(self, function: Function) -> Sequence[T]:
@@ -672,7 +675,10 @@ class Reading(ABC, Generic[T]):
 
 class _ArrayReading(Reading[Array]):
     records = False
-    xp = arrays
+
+    @property
+    def xp(self) -> Namespace[Array]:
+        return arrays
 
     def inputs(self, function: Function) -> Sequence[Array]:
         saved = function.saved[: len(function.input_nodes)]
@@ -697,7 +703,11 @@ class _ArrayReading(Reading[Array]):
 
 class _VariableReading(Reading[Variable]):
     records = True
-    xp: VariableNamespace  # see `install`
+    functions: VariableNamespace  # see `install`
+
+    @property
+    def xp(self) -> VariableNamespace:
+        return self.functions
 
     def inputs(self, function: Function) -> Sequence[Variable]:
         return function.inputs
@@ -718,7 +728,7 @@ VARIABLES = _VariableReading()
 
 def install(functions: VariableNamespace) -> None:
     """Say which functions rules and operators call on Variables: the package installs its own."""
-    VARIABLES.xp = functions
+    VARIABLES.functions = functions
 
 
 class Cotangents(Generic[T]):

@@ -182,8 +182,9 @@ class Ball:
         return _with_value((e - (-self.series).exp()) / 2, self.series[0].sinh())
 
     def cosh(self) -> Ball:
-        """(e + 1/e) / 2 with e = exp(x)."""
-        return Ball((self.series.exp() + (-self.series).exp()) / 2)
+        """1 + 2 sinh²(x/2): near 0 its slope does not cancel."""
+        half = (self * 0.5).sinh().series
+        return Ball(1 + 2 * half * half)
 
     def tanh(self) -> Ball:
         """(1 - u) / (1 + u) with u = exp(-2|x|), the constant term computed for itself."""

@@ -125,9 +125,7 @@ def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[floa
 
     def slope(t: float) -> float:
         moved = list(values)
-        moved[: len(vs)] = [
-            (x + t * v) + 1j * (h * v) for x, v in zip(program.inputs, vs, strict=True)
-        ]
+        moved[: len(vs)] = [(x + t * v) + 1j * (h * v) for x, v in zip(program.inputs, vs, strict=True)]
         with np.errstate(all="ignore"):
             _replay(steps, moved)
             return _imaginary(program, moved) / h
@@ -144,7 +142,7 @@ def _step_of(x: Array | float, v: Array | float) -> float:
 def _imaginary(program: Program, values: Sequence[Array]) -> float:
     """The imaginary part of the root."""
     return sum(
-        float(np.vdot(seed, values[output].imag))
+        float(np.vdot(seed, np.imag(values[output])))
         for output, seed in zip(program.outputs, program.seeds, strict=True)
         if values[output].dtype.kind == "c"
     )
@@ -285,7 +283,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 _RESOLVED = 1e-6
 """A derivative is resolved when its error is below this part of it …"""
 _FLOOR = 100.0
-"""… or within so many times the rounding error that the longest step has, the least there can be."""
+"""… or within so many times the rounding error of the longest step, the least there can be."""
 
 _Sample = Callable[[float], tuple[float, float]]
 """A step's length h -> an approximation that tends to the derivative with h, and its rounding."""

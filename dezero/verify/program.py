@@ -1,8 +1,8 @@
 """Program: a computation graph as data, the same in a replay file, in a corpus and on the wire.
 
 A program is a list of input arrays, a list of steps in single-assignment order and a list of outputs.
-Values are numbered: the inputs first, then every output of every step in order. Each output comes with a
-seed, the cotangent that is fed into it, so that a program has one gradient: that of the sum of
+Values are numbered: the inputs first, then every output of every step in order. Each output comes with
+a seed, the cotangent that is fed into it, so that a program has one gradient: that of the sum of
 ``sum(seed * output)`` over its outputs.
 """
 
@@ -242,9 +242,7 @@ def decode_tensor(decoded: Json, where: str) -> Array:
         )
     data = _expect_list(record.get("data"), f"{where}: data")
     if len(data) != size:
-        raise ProgramError(
-            f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}"
-        )
+        raise ProgramError(f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}")
     numbers = [_decode_number(value, str(dtype), where) for value in data]
     return np.array(numbers, dtype=str(dtype)).reshape(shape)
 

@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 from dezero.contract import Array
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
 
-Value: TypeAlias = (
-    Any  # an array or a NumPy scalar: the stubs cannot say which, `apply` makes arrays
-)
+Value: TypeAlias = Any  # an array or a NumPy scalar: the stubs cannot say which, `apply` makes arrays
 Axes: TypeAlias = int | tuple[int, ...] | None
 
 
@@ -85,7 +83,7 @@ def pow(x: Array, *, c: float) -> Value:
     """x to a constant power: any x for c = 0, 1, …; x ≠ 0 for c = -1, -2, …; else x > 0. x⁰ = 1."""
     c = float(c)
     if np.iscomplexobj(x) and c.is_integer():  # (-1)^c (-x)^c keeps off the logarithm's cut
-        sign = np.where(real(x) < 0, -1, 1).astype(x.dtype)
+        sign = np.where(real(x) < 0, -1, 1).astype(real(x).dtype)
         return sign**c * (sign * x) ** c
     return x**c
 
@@ -279,7 +277,7 @@ def sum_to(x: Array, *, shape: tuple[int, ...]) -> Value:
         raise ValueError(f"sum_to: shape {shape} does not broadcast to {x.shape}")
     lead = x.ndim - len(shape)
     repeated = tuple(i for i in range(x.ndim) if i < lead or shape[i - lead] != x.shape[i])
-    return np.sum(x, repeated).reshape(shape) if repeated else x
+    return np.sum(x, repeated, keepdims=True).reshape(shape) if repeated else x
 
 
 def flip(x: Array, *, axis: Axes = None) -> Value:
@@ -294,10 +292,7 @@ def roll(x: Array, *, shift: int, axis: int | None = None) -> Value:
 
 def pad(x: Array, *, pad_width: tuple[tuple[int, int], ...]) -> Value:
     """Zeros around x: (before, after) for each axis."""
-    if (
-        len(pad_width) != x.ndim
-        or builtins.min((n for pair in pad_width for n in pair), default=0) < 0
-    ):
+    if len(pad_width) != x.ndim or builtins.min((n for pair in pad_width for n in pair), default=0) < 0:
         raise ValueError(f"pad: pad_width {pad_width}; expected {x.ndim} pairs of numbers from 0")
     room = [n + before + after for n, (before, after) in zip(x.shape, pad_width, strict=True)]
     y = np.zeros(room, x.dtype)
@@ -350,7 +345,8 @@ def mean(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
 
 def var(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
     """Population variance: the mean of (x - mean x)²."""
-    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+    centred = x - mean(x, axis=axis, keepdims=True)
+    return sum(centred * centred, axis=axis, keepdims=keepdims) / _extent(x, axis)
 
 
 def max(x: Array, *, axis: Axes = None, keepdims: bool = False) -> Value:
