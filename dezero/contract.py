@@ -52,6 +52,7 @@ class Attribute(Enum):
     INDEX = "an index: integers, slices, None, ..., integer and boolean arrays"
     MASK = "an array of booleans that broadcasts against the operands"
     INDEXED_SHAPE = "the shape that was indexed"
+    DTYPE = "an element type"
 
 
 class Smoothness(Enum):
@@ -107,14 +108,30 @@ def _everywhere(*_: Array, **__: object) -> float:
     return math.inf
 
 
+def _from_zero(x: Array, **_: object) -> float:
+    return _least(np.abs(x))
+
+
+def _divisor_from_zero(a: Array, b: Array) -> float:
+    return _least(np.abs(b))
+
+
+def _base_above_zero(a: Array, b: Array) -> float:
+    return _least(a)
+
+
+def _cosine_from_zero(x: Array) -> float:
+    return _least(np.abs(np.cos(x)))
+
+
 REALS = Domain("ℝ", _everywhere)
 POSITIVE = interval(0.0, math.inf)
 ABOVE_MINUS_ONE = interval(-1.0, math.inf)
 WITHIN_ONE = interval(-1.0, 1.0)
-NONZERO = Domain("x ≠ 0", lambda x, **_: _least(np.abs(x)))
-NONZERO_DIVISOR = Domain("b ≠ 0", lambda a, b, **_: _least(np.abs(b)))
-POSITIVE_BASE = Domain("a > 0", lambda a, b, **_: _least(a))
-COSINE_NOT_ZERO = Domain("cos x ≠ 0", lambda x, **_: _least(np.abs(np.cos(x))))
+NONZERO = Domain("x ≠ 0", _from_zero)
+NONZERO_DIVISOR = Domain("b ≠ 0", _divisor_from_zero)
+POSITIVE_BASE = Domain("a > 0", _base_above_zero)
+COSINE_NOT_ZERO = Domain("cos x ≠ 0", _cosine_from_zero)
 
 
 def _base_of_constant_power(x: Array, c: float, **_: object) -> float:
@@ -162,25 +179,31 @@ def _gap_between_largest(x: Array, axis: int | tuple[int, ...] | None = None, **
     return _least(ordered[..., -1] - ordered[..., -2])
 
 
-AT_ZERO = Kinks("x = 0", "0", lambda x, **_: _least(np.abs(x)))
-AT_ZERO_BY_SLOPE = Kinks(
-    "x = 0 (unless slope = 1)",
-    "slope",
-    lambda x, slope, **_: math.inf if slope == 1 else _least(np.abs(x)),
-)
-AT_BOUNDS = Kinks(
-    "x = x_min, x = x_max",
-    "1 where x_min ≤ x ≤ x_max",
-    lambda x, x_min, x_max, **_: _least(np.minimum(np.abs(x - x_min), np.abs(x - x_max))),
-)
-WHERE_EQUAL = Kinks("a = b", "one half to each", lambda a, b, **_: _least(np.abs(a - b)))
+def _gap_between_smallest(x: Array, axis: int | tuple[int, ...] | None = None, **_: object) -> float:
+    return _gap_between_largest(-x, axis)
+
+
+def _from_zero_unless_straight(x: Array, slope: float) -> float:
+    return math.inf if slope == 1 else _least(np.abs(x))
+
+
+def _from_bounds(x: Array, x_min: float, x_max: float) -> float:
+    return _least(np.minimum(np.abs(x - x_min), np.abs(x - x_max)))
+
+
+def _apart(a: Array, b: Array) -> float:
+    return _least(np.abs(a - b))
+
+
+AT_ZERO = Kinks("x = 0", "0", _from_zero)
+AT_ZERO_BY_SLOPE = Kinks("x = 0, unless slope = 1", "slope", _from_zero_unless_straight)
+AT_BOUNDS = Kinks("x = x_min or x = x_max", "1 where x_min ≤ x ≤ x_max", _from_bounds)
+WHERE_EQUAL = Kinks("a = b", "one half to each", _apart)
 LARGEST_TIED = Kinks(
     "the largest element is not unique", "equal shares to the tied elements", _gap_between_largest
 )
 SMALLEST_TIED = Kinks(
-    "the smallest element is not unique",
-    "equal shares to the tied elements",
-    lambda x, **attributes: _gap_between_largest(-x, **attributes),
+    "the smallest element is not unique", "equal shares to the tied elements", _gap_between_smallest
 )
 
 NO_ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({})

@@ -377,7 +377,14 @@ class Where(
         return xp.where(self.condition, gy, 0.0), xp.where(self.condition, 0.0, gy)
 
 
-class AsType(Unary, domain=REALS, saves="", smoothness=Smoothness.LINEAR, name="astype"):
+class AsType(
+    Unary,
+    domain=REALS,
+    saves="",
+    smoothness=Smoothness.LINEAR,
+    attributes={"dtype": Attribute.DTYPE},
+    name="astype",
+):
     """The same values in another element type."""
 
     def __init__(self, dtype: np.dtype[np.generic]) -> None:

@@ -17,6 +17,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import (
+    Any,
     ClassVar,
     Generic,
     Protocol,
@@ -492,14 +493,20 @@ class Function:
         saved: For each input, then for each output, the array if the rule reads it, else None.
     """
 
-    forward: Callable[..., Array | tuple[Array, ...]]
-    backward: Callable[..., Variable | tuple[Variable | None, ...] | None]
-
     generation: int = 0
     outputs: tuple[weakref.ref[Variable], ...] = ()
     input_nodes: tuple[Node, ...] = ()
     output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
     saved: tuple[Array | None, ...] = ()
+
+    # Any parameters may override Any: so a subclass takes as many operands as its operation has.
+    def forward(self, *xs: Any, **_: Any) -> Array | tuple[Array, ...]:
+        """The value, or the values, from those of the operands: ndarrays."""
+        raise NotImplementedError(f"{self.name} has no forward")
+
+    def backward(self, *gys: Any, **_: Any) -> Variable | tuple[Variable | None, ...] | None:
+        """The cotangents of the inputs from those of the outputs: Variables."""
+        raise NotImplementedError(f"{self.name} has no backward")
 
     @overload
     def __call__(self: _GivesOne, *inputs: Operand) -> Variable: ...
@@ -507,7 +514,9 @@ class Function:
     def __call__(self: _GivesSeveral, *inputs: Operand) -> list[Variable]: ...
     @overload
     def __call__(self, *inputs: Operand) -> Variable | list[Variable]: ...
-    def __call__(self, *inputs: Operand) -> Variable | list[Variable]:
+    def __call__(
+        self: Function | _GivesOne | _GivesSeveral, *inputs: Operand
+    ) -> Variable | list[Variable]:
         """Apply the operation.
 
         Returns:
@@ -516,6 +525,7 @@ class Function:
         Raises:
             TypeError: An input is no operand, or `forward` returned no ndarray.
         """
+        assert isinstance(self, Function)
         # An instance records one application; a second one is recorded in a copy of it.
         function = copy.copy(self) if self.outputs else self
         variables = function._variables(inputs)

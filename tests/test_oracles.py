@@ -313,6 +313,17 @@ def test_a_seed_must_have_its_outputs_shape() -> None:
         enclose_along(program, [X])
 
 
+def test_outside_the_domain_nothing_is_proved_and_nothing_warns() -> None:
+    program = make([np.array([-1.0, 2.0])], Step("log", (0,)), Step("tanh", (1,)))
+    (proof,) = enclose_gradient(program)
+    assert proof.rad[0] == math.inf
+    assert proof.rad[1] == math.inf  # the root is the sum over both elements
+    assert proof.contains(np.array([7.0, 7.0]))
+    assert enclose_root(program).contains(7.0)
+    assert not enclose_root(make([X], Step("neg", (0,)))).contains(math.nan)
+    assert math.isnan(root(program))
+
+
 # --- kinks ----------------------------------------------------------------------------------------
 
 TIED = np.array([2.0, 1.0, 2.0, 2.0])

@@ -66,7 +66,7 @@ class Enclosure:
 
     def contains(self, value: float, error: float = 0.0) -> bool:
         """Whether some number within ``value ± error`` may be the enclosed one."""
-        return bool(abs(value - self.mid) <= self.rad + error)
+        return self.rad == math.inf or abs(value - self.mid) <= self.rad + error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,9 @@ class Enclosures:
 
     def contains(self, values: Array, errors: Array | float = 0.0) -> bool:
         """Whether numbers within ``values ± errors`` may be the enclosed ones."""
-        return bool(np.all(np.abs(values - self.mid) <= self.rad + errors))
+        with np.errstate(invalid="ignore"):
+            near = np.abs(values - self.mid) <= self.rad + errors
+        return bool(np.all(near | np.isinf(self.rad)))
 
 
 # --- complex step ---------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def enclose_along(program: Program, direction: Sequence[Array], bits: int = 128)
 
 def enclose_gradient(program: Program, bits: int = 128) -> list[Enclosures]:
     """Proofs for the gradient of the root: one array of them for each input."""
-    with balls.precision(bits, 1):
+    with balls.precision(bits, 1), np.errstate(all="ignore"):
         inputs = [balls.constants(x) for x in program.inputs]
         values = evaluate(program, inputs)
         gradient: list[Enclosures] = []

@@ -41,6 +41,11 @@ def point(x: Value) -> Value:
     return r.astype(np.float64) if r.dtype == object else r
 
 
+def identity(x: Array) -> Value:
+    """x."""
+    return x.copy()
+
+
 # --- arithmetic -----------------------------------------------------------------------------------
 
 
