@@ -170,7 +170,7 @@ def roll(x: Array, shift: int, axis: int | None = None) -> Array:
 
 def pad(x: Array, pad_width: tuple[tuple[int, int], ...]) -> Array:
     """Zeros put before and after, for each axis."""
-    return np.pad(x, pad_width)
+    return np.pad(x, pad_width) if x.ndim else x.copy()  # NumPy refuses 0-d arrays
 
 
 def concatenate(xs: Sequence[Array], axis: int = 0) -> Array:

@@ -50,6 +50,7 @@ class Attribute(Enum):
     NARROWER_SHAPE = "a shape that broadcasts to the operand's"
     PAD_WIDTHS = "for each axis a pair: how many zeros before and after"
     INDEX = "an index: integers, slices, None, ..., integer and boolean arrays"
+    INDEX_INTO = "an index that gives the operand's shape when it is taken of the indexed shape"
     MASK = "an array of booleans that broadcasts against the operands"
     INDEXED_SHAPE = "the shape that was indexed"
     DTYPE = "an element type"

@@ -405,7 +405,7 @@ class GetItemGrad(
     domain=REALS,
     saves="",
     smoothness=Smoothness.LINEAR,
-    attributes={"slices": Attribute.INDEX, "in_shape": Attribute.INDEXED_SHAPE},
+    attributes={"slices": Attribute.INDEX_INTO, "in_shape": Attribute.INDEXED_SHAPE},
 ):
     """The adjoint of indexing: x added into zeros of in_shape at slices."""
 

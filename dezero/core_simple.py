@@ -452,7 +452,7 @@ def _as_variables(operands: tuple[Operand, ...]) -> list[Variable]:
     dtypes = [x.dtype for x in operands if isinstance(x, (Variable, np.ndarray, np.generic))]
     return [
         Variable(np.asarray(x, np.result_type(*dtypes, x)))
-        if dtypes and isinstance(x, (int, float, complex)) and not isinstance(x, np.generic)
+        if dtypes and isinstance(x, (int, float, complex))
         else as_variable(x)
         for x in operands
     ]

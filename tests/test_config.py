@@ -176,6 +176,33 @@ def test_one_object_can_be_used_again_and_nested() -> None:
         assert recording()
 
 
+def test_the_inner_region_of_one_object_ends_first() -> None:
+    region = no_grad()
+    with region:
+        with region:
+            Config.enable_backprop = True
+            assert recording()
+        assert not recording()
+
+
+def test_one_object_in_two_contexts() -> None:
+    region, other = no_grad(), copy_context()
+    with region:
+        other.run(region.__enter__)
+    assert recording()
+    assert not other.run(recording)
+    other.run(region.__exit__)
+    assert other.run(recording)
+
+
+def test_a_region_that_has_ended_has_ended_in_every_copy_of_the_context() -> None:
+    region = no_grad()
+    with region:
+        copied = copy_context()
+        assert not copied.run(recording)
+    assert copied.run(recording)
+
+
 def test_as_a_decorator() -> None:
     @no_grad()
     def depth(n: int) -> list[bool]:
@@ -330,6 +357,7 @@ def test_a_generator_closed_in_another_thread_leaves_nothing_behind() -> None:
     with no_grad():
         assert not recording()
     assert recording()
+    assert [entries for var, entries in copy_context().items() if var.name == "enable_backprop"] == [()]
 
 
 # --- contextlib -----------------------------------------------------------------------------------

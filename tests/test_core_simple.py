@@ -286,6 +286,11 @@ def test_a_leaf_is_its_own_gradient() -> None:
     x = Variable(np.full((2, 3), 7.0))
     x.backward()
     assert_allclose(grad(x), np.ones((2, 3)))
+    x.backward()  # adds up like any gradient, and is no seed
+    x.backward()
+    assert_allclose(grad(x), np.full((2, 3), 3.0))
+    x.cleargrad()
+    x.backward()
     with no_grad():
         y = x * 2
     y.backward()
@@ -344,7 +349,10 @@ def test_gradients_share_no_memory() -> None:
     s.backward(retain_grad=True)
     wide = Wide()(Variable(np.ones(())))
     wide.backward(retain_grad=True)
+    left, right = p * 1, q * 1
+    (left + right).backward(retain_grad=True)
     arrays = [grad(p), grad(q), grad(y), seed, p.data, q.data, grad(a), grad(s), a.data, grad(wide)]
+    arrays += [grad(left), grad(right)]
     for i, array in enumerate(arrays):
         assert array.flags.writeable
         assert not any(np.shares_memory(array, other) for other in arrays[:i])
@@ -386,6 +394,8 @@ def test_float32_stays_float32() -> None:
     assert grad(x).dtype == np.float32
     z = Variable(np.array(1, dtype=np.float32)) * 2.5
     assert z.dtype == np.float32
+    assert (x * np.float64(2)).dtype == np.float64  # as in NumPy, whose numbers have a dtype
+    assert (x * np.array(2.0)).dtype == np.float64
 
 
 def test_each_gradient_has_the_dtype_of_its_data() -> None:
@@ -429,6 +439,20 @@ def test_an_output_that_was_dropped_or_not_used_is_a_zero_cotangent() -> None:
     assert_allclose(grad(x), [0, 3, 0, 0])
     assert grad(x).dtype == np.float32
     assert unused.grad is None
+
+
+def test_a_zero_cotangent_has_the_dtype_of_a_gradient() -> None:
+    class Twice(Function):
+        def forward(self, x: Array) -> tuple[Array, Array]:
+            return x * 1, x * 1
+
+        def backward(self, *gys: Array) -> Array:
+            assert [gy.dtype for gy in gys] == [expected, expected]
+            return gys[0] + gys[1]
+
+    for dtype in (np.float32, np.int64):
+        expected = np.dtype(np.float32 if dtype is np.float32 else np.float64)
+        Twice()(Variable(np.ones(2, dtype=dtype)))[0].backward()
 
 
 def test_a_function_called_with_one_section_gives_a_list() -> None:

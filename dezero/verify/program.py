@@ -256,7 +256,7 @@ def _encode_number(value: bool | int | float) -> Json:
             return "NaN"
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity"
-        if value == 0 and math.copysign(1.0, value) < 0:
+        if str(value) == "-0.0":
             return "-0"
     return value
 

@@ -1,0 +1,25 @@
+"""The operations that a program may name: those of `dezero.functions`, by their contracts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dezero import functions
+from dezero.contract import Attribute
+from dezero.operation import Operation
+
+
+def _operations() -> dict[str, type[Operation]]:
+    found: dict[str, type[Operation]] = {}
+    for member in vars(functions).values():
+        if inspect.isclass(member) and issubclass(member, Operation) and "contract" in vars(member):
+            # An element type is the engine's business: a program has one, that of its inputs.
+            if Attribute.DTYPE not in member.contract.attributes.values():
+                found[member.contract.name] = member
+    return found
+
+
+OPERATIONS: Mapping[str, type[Operation]] = MappingProxyType(_operations())
+"""Every operation of dezero, by its name in programs."""

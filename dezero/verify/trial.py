@@ -1,0 +1,309 @@
+"""A trial: an engine and a program, with what several laws need to know of the two, found once.
+
+Also the tolerance, which nobody chooses. Two results that are equal in exact arithmetic may differ by
+what rounding does. How much that is, the engine itself tells: the program is run again with every input
+and every intermediate value moved by one unit roundoff, up or down at random, forward and (because the
+moves are factors) backward. A difference accuses only if it exceeds ten times that spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Generic
+
+import numpy as np
+
+from dezero.contract import Array
+from dezero.verify.engines import Engine, Graph, V
+from dezero.verify.oracles import complex_step
+from dezero.verify.program import Program, Step
+from dezero.verify.reference import evaluate
+
+SAFETY = 10.0
+"""How many times the estimated rounding a difference must exceed."""
+PERTURBED_RUNS = 6
+NEAR_KINK = 1e-2
+"""Nearer to a kink than this, a difference of rounding may decide on which side a value lies."""
+
+
+class Broken(Exception):
+    """A law does not hold.
+
+    Attributes:
+        what: What was looked at, in a sentence.
+        expected: What it should be, as text.
+        found: What it is, as text.
+        margin: By how many times the tolerance was exceeded; infinite where there is none.
+        step: The number of the step that is to blame, where that is known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        expected: object = "",
+        found: object = "",
+        margin: float = np.inf,
+        step: int | None = None,
+    ) -> None:
+        super().__init__(what, str(expected), str(found), margin, step)
+        self.what = what
+        self.expected = str(expected)
+        self.found = str(found)
+        self.margin = margin
+        self.step = step
+
+
+class Unresolved(Exception):
+    """The oracles cannot decide whether a law holds here."""
+
+
+@dataclass(frozen=True)
+class Run(Generic[V]):
+    """A program, run by an engine, and its gradients.
+
+    Attributes:
+        graph: What the engine recorded.
+        gradients: For each input its gradient; None if the engine left none.
+    """
+
+    graph: Graph[V]
+    gradients: list[Array | None]
+
+
+class Trial(Generic[V]):
+    """An engine and a program."""
+
+    def __init__(self, engine: Engine[V], program: Program) -> None:
+        self.engine = engine
+        self.program = program
+        self.eps = float(np.finfo(program.dtype).eps)
+        self.worst_margin = 0.0
+        """The largest part of a tolerance that a difference took up, in laws that held."""
+
+    @cached_property
+    def exact_program(self) -> Program:
+        """The program in float64, which takes float32 inputs exactly."""
+        return self.program if self.program.dtype == np.float64 else self.program.astype("float64")
+
+    @cached_property
+    def values(self) -> list[Array]:
+        """Every value, by the reference, in float64."""
+        return evaluate(self.exact_program)
+
+    @cached_property
+    def truth(self) -> list[Array]:
+        """The gradient of every input, by complex step."""
+        return complex_step(self.exact_program)
+
+    @cached_property
+    def run(self) -> Run[V]:
+        """The program run by the engine."""
+        return self.rerun(self.program)
+
+    def rerun(self, program: Program, *, keep: bool = True) -> Run[V]:
+        """A program run by the engine, on copies of its inputs."""
+        copied = program.with_inputs([x.copy() for x in program.inputs])
+        graph = self.engine.build(copied, keep=keep)
+        return Run(graph, self.pull(graph, program.seeds))
+
+    def pull(self, graph: Graph[V], seeds: Sequence[Array]) -> list[Array | None]:
+        """The gradients of the inputs for some seeds; those that the graph had are forgotten."""
+        leaves = graph.leaves(self.program)
+        for leaf in leaves:
+            self.engine.clear(leaf)
+        self.engine.pull_back(graph, [seed.copy() for seed in seeds])
+        return [self.engine.gradient(leaf) for leaf in leaves]
+
+    @cached_property
+    def gap(self) -> float:
+        """The distance of the nearest operand to a kink of its operation; inf without kinks."""
+        nearest = np.inf
+        values = self.values
+        for step in self.program.steps:
+            kinks = self.engine.contracts[step.op].kinks
+            if kinks is not None:
+                operands = [values[i] for i in step.operands]
+                nearest = min(nearest, kinks.clearance(*operands, **step.attributes))
+        return nearest
+
+    @property
+    def kinked(self) -> bool:
+        """Whether a value lies on a kink, or so near that rounding may put it on either side."""
+        return self.gap < NEAR_KINK
+
+    # --- comparison ---
+
+    def compare(
+        self, what: str, found: Sequence[Array | None], expected: Sequence[Array]
+    ) -> Mismatch | None:
+        """The worst difference that rounding does not explain, if there is one.
+
+        Args:
+            what: What is compared, for the error.
+            found: What the engine gives; None counts as zeros.
+            expected: What it should give.
+        """
+        worst = self._worst(what, found, expected, self._cheap_tolerances(expected))
+        if worst is None or self.kinked:  # moved off a kink, values jump: no spread tells then
+            return worst
+        return self._worst(what, found, expected, self._tolerances(expected))
+
+    def require(self, what: str, found: Sequence[Array | None], expected: Sequence[Array]) -> None:
+        """Raises Broken if `compare` finds a difference."""
+        mismatch = self.compare(what, found, expected)
+        if mismatch is not None:
+            raise mismatch.broken()
+
+    def _cheap_tolerances(self, expected: Sequence[Array]) -> list[Array]:
+        n = 2 + len(self.program.steps)
+        return [
+            n * self.eps * (np.abs(e) + 0.25 * np.max(np.abs(e), initial=0.0)) for e in expected
+        ]
+
+    def _tolerances(self, expected: Sequence[Array]) -> list[Array]:
+        cheap = self._cheap_tolerances(expected)
+        spread = self.spread
+        if len(spread) != len(cheap):
+            return cheap
+        return [c + SAFETY * s for c, s in zip(cheap, spread, strict=True)]
+
+    def _worst(
+        self,
+        what: str,
+        found: Sequence[Array | None],
+        expected: Sequence[Array],
+        tolerances: Sequence[Array],
+    ) -> Mismatch | None:
+        worst: Mismatch | None = None
+        for i, (f, e, tau) in enumerate(zip(found, expected, tolerances, strict=True)):
+            g = np.zeros(e.shape) if f is None else f.astype(np.float64)
+            if g.shape != e.shape:
+                raise Broken(f"{what} {i} has the wrong shape", e.shape, g.shape)
+            if e.size == 0:
+                continue
+            with np.errstate(all="ignore"):
+                excess = np.abs(g - e) / np.maximum(tau, 1e-300)
+            excess = np.where(np.isfinite(g), excess, np.inf)
+            place = np.unravel_index(int(np.argmax(excess)), e.shape)
+            margin = float(excess[place])
+            if margin <= 1.0:
+                self.worst_margin = max(self.worst_margin, margin)
+            elif worst is None or margin > worst.margin:
+                index = tuple(int(k) for k in place)
+                worst = Mismatch(what, i, index, float(e[place]), float(g[place]), margin)
+        return worst
+
+    # --- rounding ---
+
+    @cached_property
+    def spread(self) -> list[Array]:
+        """How far the engine's gradients move when everything moves by one unit roundoff."""
+        return self._spread_of(lambda program: self._gradients_of(program))
+
+    @cached_property
+    def spread_of_values(self) -> list[Array]:
+        """The same for the values of the program."""
+        places = _places_after_perturbation(self.program)
+
+        def values(program: Program) -> list[Array]:
+            graph = self.engine.build(program)
+            return [self.engine.value(v) for v in (graph.values[i] for i in places) if v is not None]
+
+        return self._spread_of(values)
+
+    def _gradients_of(self, program: Program) -> list[Array]:
+        graph = self.engine.build(program)
+        leaves = graph.leaves(program)
+        self.engine.pull_back(graph, program.seeds)
+        given = [self.engine.gradient(leaf) for leaf in leaves[: len(self.program.inputs)]]
+        pairs = zip(given, self.program.inputs, strict=True)
+        return [np.zeros(x.shape) if g is None else g for g, x in pairs]
+
+    def _spread_of(self, result: Callable[[Program], list[Array]]) -> list[Array]:
+        """The largest deviations of a result under random perturbations of the program."""
+        if "mul" not in self.engine.contracts:
+            return []
+        random = np.random.default_rng(len(self.program.steps))
+        runs = [result(perturbed(self.program, random, 0.0))]
+        runs += [
+            result(perturbed(self.program, random, self.eps)) for _ in range(PERTURBED_RUNS)
+        ]
+        with np.errstate(all="ignore"):
+            return [
+                np.max([np.abs(r.astype(np.float64) - rs[0]) for r in rs[1:]], axis=0)
+                for rs in zip(*runs, strict=True)
+            ]
+
+    def spread_of(self, result: Callable[[Program], float]) -> float:
+        """How far a number moves that is made of the perturbed program."""
+        (spread,) = self._spread_of(lambda program: [np.array(result(program))])
+        return float(spread)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A difference that exceeds its tolerance.
+
+    Attributes:
+        what: What was compared.
+        array: Which of the arrays, by number.
+        index: Where in it.
+        expected: The number that should stand there.
+        found: The number that stands there.
+        margin: The difference, in tolerances.
+    """
+
+    what: str
+    array: int
+    index: tuple[int, ...]
+    expected: float
+    found: float
+    margin: float
+
+    def broken(self) -> Broken:
+        """The same as an exception."""
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return Broken(
+            f"{self.what} {self.array}{place}",
+            repr(self.expected),
+            repr(self.found),
+            self.margin,
+        )
+
+
+def perturbed(program: Program, random: np.random.Generator, eps: float) -> Program:
+    """The program with every input and every intermediate value multiplied by 1 or 1 ± eps."""
+    dtype = program.dtype
+
+    def factor(shape: tuple[int, ...]) -> Array:
+        return np.asarray(1 + eps * random.integers(-1, 2, shape), dtype)
+
+    shapes = [y.shape for y in evaluate(program)]
+    n_inputs = len(program.inputs)
+    inputs = [np.asarray(x * factor(x.shape), dtype) for x in program.inputs]
+    n_factors = program.n_values - n_inputs
+    inputs += [factor(shape) for shape in shapes[n_inputs:]]
+    steps: list[Step] = []
+    renumbered = list(range(n_inputs))
+    n_values = n_inputs + n_factors
+    for step, first in program.places():
+        steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
+        for k in range(step.n_out):
+            steps.append(Step("mul", (n_values + k, first + k)))
+            renumbered.append(n_values + step.n_out + k)
+        n_values += 2 * step.n_out
+    return Program(
+        tuple(inputs), tuple(steps), tuple(renumbered[i] for i in program.outputs), program.seeds
+    )
+
+
+def _places_after_perturbation(program: Program) -> list[int]:
+    """Where the values of a program stand in its perturbed form."""
+    n_values = program.n_values
+    places = list(range(len(program.inputs)))
+    for step in program.steps:
+        places.extend(range(n_values, n_values + step.n_out))
+        n_values += 2 * step.n_out
+    return places

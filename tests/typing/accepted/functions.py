@@ -1,0 +1,56 @@
+"""`dezero.functions`: what they take and what they give."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import numpy as np
+
+import dezero.functions as F
+from dezero import Variable
+from dezero.graph import Namespace, VariableNamespace
+
+x = Variable(np.array([[0.1, 0.2], [0.3, 0.4]]))
+
+assert_type(F.exp(x), Variable)
+assert_type(F.log(x.data), Variable)
+assert_type(F.sqrt(2.0), Variable)
+assert_type(F.sin(np.float32(0.5)), Variable)
+assert_type(F.tanh(x), Variable)
+assert_type(F.relu(x - 0.2), Variable)
+assert_type(F.leaky_relu(x, 0.1), Variable)
+assert_type(F.clip(x, 0.15, 0.35), Variable)
+assert_type(F.maximum(x, 0.2), Variable)
+assert_type(F.where(x > 0.2, x, 0.0), Variable)
+assert_type(F.astype(x, np.dtype(np.float32)), Variable)
+assert_type(F.sum(x), Variable)
+assert_type(F.sum(x, axis=(0, 1), keepdims=True), Variable)
+assert_type(F.mean(x, 0), Variable)
+assert_type(F.reshape(x, (4,)), Variable)
+assert_type(F.reshape(x, -1), Variable)
+assert_type(F.transpose(x, [1, 0]), Variable)
+assert_type(F.broadcast_to(x, (3, 2, 2)), Variable)
+assert_type(F.sum_to(x, (1, 2)), Variable)
+assert_type(F.matmul(x, x.data), Variable)
+assert_type(F.get_item(x, (0, slice(None))), Variable)
+assert_type(F.concatenate([x, x.data], axis=0), Variable)
+assert_type(F.stack((x, x)), Variable)
+assert_type(F.pow(x, 2), Variable)
+assert_type(F.pow(x, x), Variable)
+
+# The classes behind them; several outputs are a list.
+assert_type(F.Exp()(x), Variable)
+assert_type(F.Add()(x, 1.0), Variable)
+assert_type(F.split(x, 2), list[Variable])
+assert_type(F.Split(2, 1)(x), list[Variable])
+first, second = F.split(x, 2)
+assert_type(first, Variable)
+assert_type(second, Variable)
+
+# The module is what rules are given to record themselves, and the checkers hold it against that.
+namespace: Namespace[Variable] = F
+everything: VariableNamespace = F
+assert_type(namespace.exp(x), Variable)
+assert_type(everything.mean(x), Variable)
+
+assert [type(part) for part in F.split(x, 2)] == [Variable, Variable]
