@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dezero import functions
-from dezero.contract import Attribute
+from dezero.contract import Attribute, Contract
 from dezero.operation import Operation
 
 
 def _operations() -> dict[str, type[Operation]]:
     found: dict[str, type[Operation]] = {}
     for member in vars(functions).values():
-        if inspect.isclass(member) and issubclass(member, Operation) and "contract" in vars(member):
-            # An element type is the engine's business: a program has one, that of its inputs.
-            if Attribute.DTYPE not in member.contract.attributes.values():
-                found[member.contract.name] = member
+        if not (inspect.isclass(member) and issubclass(member, Operation)):
+            continue
+        contract: Contract | None = vars(member).get("contract")
+        # An element type is the engine's business: a program has one, that of its inputs.
+        if contract is not None and Attribute.DTYPE not in contract.attributes.values():
+            found[contract.name] = member
     return found
 
 

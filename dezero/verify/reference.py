@@ -301,8 +301,8 @@ def pad(x: Array, *, pad_width: tuple[tuple[int, int], ...]) -> Value:
         raise ValueError(f"pad: pad_width {pad_width}; expected {x.ndim} pairs of numbers from 0")
     room = [n + before + after for n, (before, after) in zip(x.shape, pad_width, strict=True)]
     y = np.zeros(room, x.dtype)
-    inner = [slice(i, i + n) for n, (i, _) in zip(x.shape, pad_width, strict=True)]
-    y[(*inner, ...)] = x  # the dots, lest a 0-d array of objects take x for an object
+    inner = tuple(slice(i, i + n) for n, (i, _) in zip(x.shape, pad_width, strict=True))
+    y[inner + (...,)] = x  # the dots, lest a 0-d array of objects take x for an object
     return y
 
 

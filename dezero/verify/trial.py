@@ -9,7 +9,7 @@ moves are factors) backward. A difference accuses only if it exceeds ten times t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
 
@@ -17,13 +17,16 @@ import numpy as np
 
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
-from dezero.verify.oracles import complex_step
-from dezero.verify.program import Program, Step
+from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
+from dezero.verify.program import Program
 from dezero.verify.reference import evaluate
+from dezero.verify.rewrites import perturbed, places_when_perturbed
 
 SAFETY = 10.0
 """How many times the estimated rounding a difference must exceed."""
 PERTURBED_RUNS = 6
+_WIDEST, _TINIEST = 1e-9, 1e-12
+"""An enclosure settles a matter if its radius is below this part of it, or of a tiny number."""
 NEAR_KINK = 1e-2
 """Nearer to a kink than this, a difference of rounding may decide on which side a value lies."""
 
@@ -78,7 +81,7 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        self.eps = float(np.finfo(program.dtype).eps)
+        self.eps = float(np.finfo(program.dtype.name).eps)
         self.worst_margin = 0.0
         """The largest part of a tolerance that a difference took up, in laws that held."""
 
@@ -96,6 +99,31 @@ class Trial(Generic[V]):
     def truth(self) -> list[Array]:
         """The gradient of every input, by complex step."""
         return complex_step(self.exact_program)
+
+    def proof(self) -> list[Array]:
+        """The gradient of every input, by balls.
+
+        Raises:
+            Unresolved: They cannot decide on which side of a kink a value lies, or are too wide.
+        """
+        try:
+            proven = enclose_gradient(self.exact_program)
+        except Undecided:
+            raise Unresolved("a comparison cannot be decided") from None
+        for e in proven:
+            if not np.all(e.rad <= _WIDEST * np.maximum(np.abs(e.mid), _TINIEST)):
+                raise Unresolved("the enclosure is too wide")
+        return [e.mid for e in proven]
+
+    def second(self, v: Sequence[Array], w: Sequence[Array]) -> tuple[float, float]:
+        """The second derivative along v and w, with an error bound; raises as `proof` does."""
+        try:
+            truth = enclose_second(self.exact_program, v, w)
+        except Undecided:
+            raise Unresolved("a comparison cannot be decided") from None
+        if not truth.rad <= _WIDEST * max(abs(truth.mid), _TINIEST):
+            raise Unresolved("the enclosure is too wide")
+        return truth.mid, truth.rad
 
     @cached_property
     def run(self) -> Run[V]:
@@ -145,7 +173,8 @@ class Trial(Generic[V]):
             found: What the engine gives; None counts as zeros.
             expected: What it should give.
         """
-        worst = self._worst(what, found, expected, self._cheap_tolerances(expected))
+        few = [self.few_roundings(e) for e in expected]
+        worst = self._worst(what, found, expected, few)
         if worst is None or self.kinked:  # moved off a kink, values jump: no spread tells then
             return worst
         return self._worst(what, found, expected, self._tolerances(expected))
@@ -156,18 +185,16 @@ class Trial(Generic[V]):
         if mismatch is not None:
             raise mismatch.broken()
 
-    def _cheap_tolerances(self, expected: Sequence[Array]) -> list[Array]:
+    def few_roundings(self, expected: Array) -> Array:
+        """A tolerance for a few roundings in each step, relative to the size of the array."""
+        size = np.abs(expected, dtype=np.float64)
         n = 2 + len(self.program.steps)
-        return [
-            n * self.eps * (np.abs(e) + 0.25 * np.max(np.abs(e), initial=0.0)) for e in expected
-        ]
+        return np.asarray(n * self.eps * (size + 0.25 * np.max(size, initial=0.0)))
 
     def _tolerances(self, expected: Sequence[Array]) -> list[Array]:
-        cheap = self._cheap_tolerances(expected)
-        spread = self.spread
-        if len(spread) != len(cheap):
-            return cheap
-        return [c + SAFETY * s for c, s in zip(cheap, spread, strict=True)]
+        few = [self.few_roundings(e) for e in expected]
+        spread = self.spread or [np.zeros(e.shape) for e in expected]
+        return [f + SAFETY * s for f, s in zip(few, spread, strict=True)]
 
     def _worst(
         self,
@@ -181,16 +208,12 @@ class Trial(Generic[V]):
             g = np.zeros(e.shape) if f is None else f.astype(np.float64)
             if g.shape != e.shape:
                 raise Broken(f"{what} {i} has the wrong shape", e.shape, g.shape)
-            if e.size == 0:
-                continue
-            with np.errstate(all="ignore"):
-                excess = np.abs(g - e) / np.maximum(tau, 1e-300)
-            excess = np.where(np.isfinite(g), excess, np.inf)
-            place = np.unravel_index(int(np.argmax(excess)), e.shape)
-            margin = float(excess[place])
+            margins = margins_of(g, e, tau)
+            margin = float(np.max(margins, initial=0.0))
             if margin <= 1.0:
                 self.worst_margin = max(self.worst_margin, margin)
             elif worst is None or margin > worst.margin:
+                place = np.unravel_index(int(np.argmax(margins)), e.shape)
                 index = tuple(int(k) for k in place)
                 worst = Mismatch(what, i, index, float(e[place]), float(g[place]), margin)
         return worst
@@ -205,7 +228,7 @@ class Trial(Generic[V]):
     @cached_property
     def spread_of_values(self) -> list[Array]:
         """The same for the values of the program."""
-        places = _places_after_perturbation(self.program)
+        places = places_when_perturbed(self.program)
 
         def values(program: Program) -> list[Array]:
             graph = self.engine.build(program)
@@ -227,9 +250,7 @@ class Trial(Generic[V]):
             return []
         random = np.random.default_rng(len(self.program.steps))
         runs = [result(perturbed(self.program, random, 0.0))]
-        runs += [
-            result(perturbed(self.program, random, self.eps)) for _ in range(PERTURBED_RUNS)
-        ]
+        runs += [result(perturbed(self.program, random, self.eps)) for _ in range(PERTURBED_RUNS)]
         with np.errstate(all="ignore"):
             return [
                 np.max([np.abs(r.astype(np.float64) - rs[0]) for r in rs[1:]], axis=0)
@@ -273,37 +294,20 @@ class Mismatch:
         )
 
 
-def perturbed(program: Program, random: np.random.Generator, eps: float) -> Program:
-    """The program with every input and every intermediate value multiplied by 1 or 1 ± eps."""
-    dtype = program.dtype
-
-    def factor(shape: tuple[int, ...]) -> Array:
-        return np.asarray(1 + eps * random.integers(-1, 2, shape), dtype)
-
-    shapes = [y.shape for y in evaluate(program)]
-    n_inputs = len(program.inputs)
-    inputs = [np.asarray(x * factor(x.shape), dtype) for x in program.inputs]
-    n_factors = program.n_values - n_inputs
-    inputs += [factor(shape) for shape in shapes[n_inputs:]]
-    steps: list[Step] = []
-    renumbered = list(range(n_inputs))
-    n_values = n_inputs + n_factors
-    for step, first in program.places():
-        steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
-        for k in range(step.n_out):
-            steps.append(Step("mul", (n_values + k, first + k)))
-            renumbered.append(n_values + step.n_out + k)
-        n_values += 2 * step.n_out
-    return Program(
-        tuple(inputs), tuple(steps), tuple(renumbered[i] for i in program.outputs), program.seeds
-    )
+def margins_of(found: Array, expected: Array, tolerance: Array) -> Array:
+    """The differences, in tolerances; infinite where what was found is not a number."""
+    with np.errstate(all="ignore"):
+        margins = np.abs(np.subtract(found, expected, dtype=float)) / np.maximum(tolerance, 1e-300)
+    return np.where(np.isfinite(found) | (found == expected), margins, np.inf)
 
 
-def _places_after_perturbation(program: Program) -> list[int]:
-    """Where the values of a program stand in its perturbed form."""
-    n_values = program.n_values
-    places = list(range(len(program.inputs)))
-    for step in program.steps:
-        places.extend(range(n_values, n_values + step.n_out))
-        n_values += 2 * step.n_out
-    return places
+def kept(g: Array | None) -> Array | None:
+    """A gradient, safe from what comes after."""
+    return None if g is None else g.copy()
+
+
+def same(a: Array | None, b: Array | None) -> bool:
+    """Whether two arrays are the same bit for bit."""
+    if a is None or b is None:
+        return a is b
+    return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())

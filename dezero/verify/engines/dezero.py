@@ -57,7 +57,12 @@ class DezeroEngine(Engine[Variable]):
         return variable.creator
 
     def parts(self, variable: Variable) -> list[object]:
-        return [variable, variable.node, variable.data, *([variable.creator] if variable.creator else [])]
+        return [
+            variable,
+            variable.node,
+            variable.data,
+            *([variable.creator] if variable.creator else []),
+        ]
 
     def watch(self, application: object, seen: Callable[[], None]) -> None:
         assert isinstance(application, Function)

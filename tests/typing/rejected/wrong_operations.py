@@ -148,7 +148,7 @@ class TwoOfOne(Good, domain=REALS, saves="x"):
 
 
 class OnlyArrays(Good, domain=REALS, saves="x"):
-    def vjp(self, xp: Namespace[Array], gy: Array, x: Array, y: Array) -> Array:  # rejected: one reading
+    def vjp(self, xp: Namespace[Array], gy: Array, x: Array, y: Array) -> Array:  # rejected
         return gy
 
 

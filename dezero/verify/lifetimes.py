@@ -1,0 +1,203 @@
+"""The laws of the graph: what is recorded, which rules run, and when everything dies."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from dezero.verify.engines import Graph, V
+from dezero.verify.program import Program
+from dezero.verify.trial import Broken, Trial, kept, same
+
+
+def check_no_graph(trial: Trial[V]) -> None:
+    """no_grad records nothing, changes no value, and ends with its block, also by an exception."""
+    engine = trial.engine
+    before = engine.recording()
+    with engine.no_grad():
+        graph = engine.build(trial.program)
+    for i, (variable, recorded) in enumerate(zip(graph.values, trial.run.graph.values, strict=True)):
+        if variable is None or recorded is None:
+            continue
+        if engine.application(variable) is not None:
+            raise Broken(f"the creator of value {i} under no_grad", None, "a function")
+        if not same(engine.value(variable), engine.value(recorded)):
+            raise Broken(f"value {i} under no_grad", "as recorded", "another")
+    try:
+        with engine.no_grad():
+            raise _Planted
+    except _Planted:
+        pass
+    if engine.recording() != before:
+        raise Broken(
+            "whether operations are recorded after an exception in no_grad", before, not before
+        )
+
+
+class _Planted(Exception):
+    """Raised on purpose, to see that nothing remains of it."""
+
+
+def check_visits(trial: Trial[V]) -> None:
+    """Each rule runs once in a backward, however often its outputs are used."""
+    engine, program = trial.engine, trial.program
+    graph = engine.build(program)
+    counts: dict[int, int] = {}
+    applications = _applications(trial, graph)
+    for number, application in applications.items():
+
+        def seen(number: int = number) -> None:
+            counts[number] = counts.get(number, 0) + 1
+
+        engine.watch(application, seen)
+    for k, output in enumerate(graph.outputs):
+        counts.clear()
+        engine.backward(output, program.seeds[k])
+        reached = _reached(program, program.outputs[k])
+        for number in applications:
+            expected = 1 if number in reached else 0
+            if counts.get(number, 0) != expected:
+                raise Broken(
+                    f"visits of step {number} ({program.steps[number].op}) in a backward",
+                    expected,
+                    counts.get(number, 0),
+                    step=number,
+                )
+
+
+def check_transaction(trial: Trial[V]) -> None:
+    """A rule that raises changes no gradient."""
+    engine, program = trial.engine, trial.program
+    graph = engine.build(program)
+    engine.pull_back(graph, program.seeds)
+    reached = _reached(program, program.outputs[-1])
+    applications = _applications(trial, graph)
+    chosen = min(number for number in applications if number in reached)  # the last one to run
+
+    def fail() -> None:
+        raise _Planted
+
+    engine.watch(applications[chosen], fail)
+    variables = [v for v in graph.values if v is not None]
+    before = [kept(engine.gradient(v)) for v in variables]
+    try:
+        engine.backward(graph.outputs[-1], program.seeds[-1])
+    except _Planted:
+        pass
+    else:
+        raise Broken(f"an exception in the rule of step {chosen}", "raised", "swallowed", step=chosen)
+    engine.clear(graph.outputs[-1])
+    for i, (variable, g) in enumerate(zip(variables, before, strict=True)):
+        if not same(engine.gradient(variable), g):
+            raise Broken(f"gradient of value {i} after a rule raised", g, engine.gradient(variable))
+
+
+def check_refcount(trial: Trial[V]) -> None:
+    """With the garbage collector off, all of a program dies with the last handle on it."""
+    for what, scenario in _LIVES.items():
+        if what in _SECOND_ORDER_LIVES and not trial.engine.differentiates_twice:
+            continue
+        remains = _remains_of(trial, scenario)
+        if remains:
+            raise Broken(f"what is alive when the last handle has gone, {what}", "nothing", remains)
+
+
+def _remains_of(trial: Trial[V], live: Callable[[Trial[V], Graph[V]], list[object]]) -> str:
+    """The names of the classes whose instances outlive a program; empty if there are none."""
+    program = trial.program
+    copied = program.with_inputs([x.copy() for x in program.inputs])
+    collecting = gc.isenabled()
+    gc.disable()
+    gc.freeze()  # so that collect() looks at what is made from here on
+    try:
+        graph = trial.engine.build(copied)
+        del copied
+        made = live(trial, graph)
+        watched = [weakref.ref(part) for part in made if type(part) is not str]
+        del graph, made
+        alive = sorted({type(part).__name__ for ref in watched if (part := ref()) is not None})
+        unreachable = gc.collect()
+    finally:
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
+    if alive:
+        return ", ".join(alive)
+    return f"{unreachable} objects in reference cycles" if unreachable else ""
+
+
+def _parts(trial: Trial[V], variables: Sequence[V | None]) -> list[object]:
+    return [part for v in variables if v is not None for part in trial.engine.parts(v)]
+
+
+def _after_backward(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    made = _parts(trial, graph.values)
+    trial.engine.pull_back(graph, trial.program.seeds, retain_grad=True)
+    return made + [
+        g for v in graph.values if v is not None and (g := trial.engine.gradient(v)) is not None
+    ]
+
+
+def _after_an_exception(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    made = _parts(trial, graph.values)
+    application = trial.engine.application(graph.outputs[0])
+
+    def fail() -> None:
+        raise _Planted
+
+    if application is not None:
+        trial.engine.watch(application, fail)
+    with suppress(_Planted):
+        trial.engine.backward(graph.outputs[0], trial.program.seeds[0])
+    return made
+
+
+def _after_create_graph(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    made = _parts(trial, graph.values)
+    gradients = trial.engine.backward_recorded(
+        graph.outputs[0], trial.program.seeds[0], graph.leaves(trial.program)
+    )
+    return made + _parts(trial, gradients)
+
+
+def _after_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    engine, program = trial.engine, trial.program
+    made = _parts(trial, graph.values)
+    leaves = graph.leaves(program)
+    seeds = [engine.leaf(seed) for seed in program.seeds]
+    first = engine.gradients(graph.outputs, leaves, seeds, create_graph=True)
+    second = engine.gradients(first, leaves, [engine.leaf(x) for x in program.inputs])
+    return made + _parts(trial, first) + _parts(trial, second)
+
+
+_LIVES: dict[str, Callable[[Trial[Any], Graph[Any]], list[object]]] = {
+    "after backward": _after_backward,
+    "after an exception in a rule": _after_an_exception,
+    "under create_graph": _after_create_graph,
+    "after the second order": _after_second_order,
+}
+_SECOND_ORDER_LIVES = frozenset(("under create_graph", "after the second order"))
+
+
+def _applications(trial: Trial[V], graph: Graph[V]) -> dict[int, object]:
+    """What made the first output of each step that left one."""
+    found: dict[int, object] = {}
+    for number, (_, first) in enumerate(trial.program.places()):
+        variable = graph.values[first]
+        application = None if variable is None else trial.engine.application(variable)
+        if application is not None:
+            found[number] = application
+    return found
+
+
+def _reached(program: Program, output: int) -> set[int]:
+    """The steps on which an output depends."""
+    needed, reached = {output}, set[int]()
+    for number, (step, first) in reversed(list(enumerate(program.places()))):
+        if any(first + k in needed for k in range(step.n_out)):
+            reached.add(number)
+            needed.update(step.operands)
+    return reached

@@ -1,0 +1,137 @@
+"""Rewriting a program into another that computes the same function, by other ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dezero.contract import Array, Contract, Shapes
+from dezero.verify.program import Program, Step
+from dezero.verify.reference import evaluate
+
+
+def with_copies(program: Program) -> Program | None:
+    """The program with a shared step computed once more for its last use; None if none is shared."""
+    uses: dict[int, int] = {}
+    for step in program.steps:
+        for operand in step.operands:
+            uses[operand] = uses.get(operand, 0) + 1
+    shared = [
+        (number, first)
+        for number, (step, first) in enumerate(program.places())
+        if any(uses.get(first + k, 0) > 1 for k in range(step.n_out))
+    ]
+    if not shared:
+        return None
+    number, first = shared[-1]
+    copied = program.steps[number]
+    last_use = max(
+        i
+        for i, s in enumerate(program.steps)
+        if any(first <= o < first + copied.n_out for o in s.operands)
+    )
+    steps = list(program.steps[: number + 1])
+    steps.append(copied)
+    n_out = copied.n_out
+
+    def moved(value: int) -> int:
+        return value + n_out if value >= first + n_out else value
+
+    for i, step in enumerate(program.steps[number + 1 :], number + 1):
+        operands = [moved(operand) for operand in step.operands]
+        if i == last_use:  # of a use twice in one step, the last
+            places = [k for k, o in enumerate(step.operands) if first <= o < first + n_out]
+            operands[places[-1]] += n_out
+        steps.append(replace(step, operands=tuple(operands)))
+    return replace(
+        program, steps=tuple(steps), outputs=tuple(moved(output) for output in program.outputs)
+    )
+
+
+def in_another_order(program: Program) -> Program | None:
+    """The program with its steps in the order that differs most; None if there is but one order."""
+    places = list(program.places())
+    maker = {first + k: n for n, (step, first) in enumerate(places) for k in range(step.n_out)}
+    order: list[int] = []
+    waiting = list(range(len(places)))
+    while waiting:
+        ready = [n for n in waiting if all(maker.get(o) not in waiting for o in places[n][0].operands)]
+        order.append(ready[-1])
+        waiting.remove(ready[-1])
+    if order == list(range(len(places))):
+        return None
+    renumbered = {i: i for i in range(len(program.inputs))}
+    n_values = len(program.inputs)
+    steps: list[Step] = []
+    for n in order:
+        step, first = places[n]
+        steps.append(replace(step, operands=tuple(renumbered[o] for o in step.operands)))
+        for k in range(step.n_out):
+            renumbered[first + k] = n_values + k
+        n_values += step.n_out
+    return replace(program, steps=tuple(steps), outputs=tuple(renumbered[o] for o in program.outputs))
+
+
+def with_explicit_broadcasting(
+    program: Program, values: Sequence[Array], contracts: Mapping[str, Contract]
+) -> Program | None:
+    """The program with a `broadcast_to` before each operand that needs it; None if none does."""
+    if "broadcast_to" not in contracts:
+        return None
+    steps: list[Step] = []
+    renumbered = {i: i for i in range(len(program.inputs))}
+    n_values = len(program.inputs)
+    for step, first in program.places():
+        operands = [renumbered[o] for o in step.operands]
+        if contracts[step.op].shapes is Shapes.ELEMENTWISE:
+            shape = values[first].shape
+            for k, operand in enumerate(step.operands):
+                if values[operand].shape != shape:
+                    steps.append(Step("broadcast_to", (operands[k],), {"shape": shape}))
+                    operands[k] = n_values
+                    n_values += 1
+        steps.append(replace(step, operands=tuple(operands)))
+        for k in range(step.n_out):
+            renumbered[first + k] = n_values + k
+        n_values += step.n_out
+    if len(steps) == len(program.steps):
+        return None
+    return replace(program, steps=tuple(steps), outputs=tuple(renumbered[o] for o in program.outputs))
+
+
+def perturbed(program: Program, random: np.random.Generator, eps: float) -> Program:
+    """The program with every input and every intermediate value multiplied by 1 or 1 ± eps."""
+    dtype = program.dtype
+
+    def factor(shape: tuple[int, ...]) -> Array:
+        return np.asarray(1 + eps * random.integers(-1, 2, shape), dtype)
+
+    shapes = [y.shape for y in evaluate(program)]
+    n_inputs = len(program.inputs)
+    inputs = [np.asarray(x * factor(x.shape), dtype) for x in program.inputs]
+    n_factors = program.n_values - n_inputs
+    inputs += [factor(shape) for shape in shapes[n_inputs:]]
+    steps: list[Step] = []
+    renumbered = list(range(n_inputs))
+    n_values = n_inputs + n_factors
+    for step, first in program.places():
+        steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
+        for k in range(step.n_out):
+            steps.append(Step("mul", (n_values + k, first + k)))
+            renumbered.append(n_values + step.n_out + k)
+        n_values += 2 * step.n_out
+    return Program(
+        tuple(inputs), tuple(steps), tuple(renumbered[i] for i in program.outputs), program.seeds
+    )
+
+
+def places_when_perturbed(program: Program) -> list[int]:
+    """Where the values of a program stand in its perturbed form."""
+    n_values = program.n_values
+    places = list(range(len(program.inputs)))
+    for step in program.steps:
+        places.extend(range(n_values, n_values + step.n_out))
+        n_values += 2 * step.n_out
+    return places

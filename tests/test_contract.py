@@ -1,0 +1,253 @@
+"""That every operation keeps the contract it states, and that clearances are what they say."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dezero.functions as F
+from dezero import Variable
+from dezero.contract import (
+    ABOVE_MINUS_ONE,
+    AT_BOUNDS,
+    AT_ZERO,
+    AT_ZERO_BY_SLOPE,
+    BASE_OF_CONSTANT_POWER,
+    COSINE_NOT_ZERO,
+    LARGEST_TIED,
+    NONEMPTY,
+    NONZERO,
+    NONZERO_DIVISOR,
+    POSITIVE,
+    POSITIVE_BASE,
+    REALS,
+    SMALLEST_TIED,
+    WHERE_EQUAL,
+    WITHIN_ONE,
+    Array,
+    Smoothness,
+    interval,
+)
+from dezero.graph import ARRAYS, stand_in
+from dezero.operation import Operation
+
+OPERATIONS: dict[str, type[Operation]] = {
+    cls.contract.name: cls
+    for cls in vars(F).values()
+    if isinstance(cls, type) and issubclass(cls, Operation) and hasattr(cls, "contract")
+}
+
+X = np.array([[0.9, -0.4, 0.2], [0.3, 0.7, -0.8]])
+Y = np.array([[0.5, 1.5, -0.6], [-1.1, 0.4, 2.0]])
+P = np.array([[0.9, 0.4, 0.2], [0.3, 0.7, 0.8]])
+REDUCED = {"axis": 1, "keepdims": False}
+
+EXAMPLES: dict[str, tuple[dict[str, Any], list[Array]]] = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "maximum", "minimum"), ({}, [X, Y])),
+    **dict.fromkeys(("neg", "abs", "identity", "square", "reciprocal", "exp", "expm1"), ({}, [X])),
+    **dict.fromkeys(("sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan"), ({}, [X])),
+    **dict.fromkeys(("arcsin", "arccos", "sigmoid", "softplus", "relu", "flatten"), ({}, [X])),
+    **dict.fromkeys(("sqrt", "log", "log1p", "log2"), ({}, [P])),
+    **dict.fromkeys(("sum", "mean", "max", "min", "var", "prod", "logsumexp"), (REDUCED, [X])),
+    **dict.fromkeys(("softmax", "log_softmax", "cumsum", "flip"), ({"axis": 0}, [X])),
+    **dict.fromkeys(("concatenate", "stack"), ({"axis": 1}, [X, Y])),
+    "pow": ({"c": 3}, [X]),
+    "power": ({}, [P, Y]),
+    "reshape": ({"shape": (3, 2)}, [X]),
+    "transpose": ({"axes": (1, 0)}, [X]),
+    "broadcast_to": ({"shape": (4, 2, 3)}, [X]),
+    "sum_to": ({"shape": (2, 1)}, [X]),
+    "matmul": ({}, [X, Y.T]),
+    "get_item": ({"slices": (slice(None), 1)}, [X]),
+    "get_item_grad": ({"slices": (slice(None), [0, 0, 1]), "in_shape": (2, 4)}, [X]),
+    "leaky_relu": ({"slope": 0.3}, [X]),
+    "clip": ({"x_min": -0.5, "x_max": 0.5}, [X]),
+    "where": ({"condition": X > 0}, [X, Y]),
+    "astype": ({"dtype": np.dtype(np.float32)}, [X]),
+    "swapaxes": ({"axis1": 0, "axis2": 1}, [X]),
+    "expand_dims": ({"axis": 1}, [X]),
+    "squeeze": ({"axis": 1}, [X[:, None]]),
+    "split": ({"sections": 3, "axis": 1}, [X]),
+    "pad": ({"pad_width": ((1, 0), (0, 2))}, [X]),
+    "roll": ({"shift": 1, "axis": 0}, [X]),
+}
+
+
+def applied(name: str) -> tuple[Operation, list[Array]]:
+    """A recorded application of the operation, and the cotangents for its outputs."""
+    attributes, operands = EXAMPLES[name]
+    operation = OPERATIONS[name](**attributes)
+    y = operation(*[Variable(x) for x in operands])
+    ys = y if isinstance(y, list) else [y]
+    rng = np.random.default_rng(0)
+    return operation, [rng.uniform(0.5, 1.5, v.shape) for v in ys]
+
+
+def test_every_operation_has_an_example() -> None:
+    assert set(OPERATIONS) == set(EXAMPLES)
+    assert len(OPERATIONS) > 50
+
+
+def test_names_are_unique_and_each_has_its_function() -> None:
+    classes = [
+        c
+        for c in vars(F).values()
+        if isinstance(c, type) and issubclass(c, Operation) and hasattr(c, "contract")
+    ]
+    assert len(classes) == len(OPERATIONS)
+    functions = {name for name in OPERATIONS if callable(getattr(F, name, None))}
+    assert set(OPERATIONS) - functions == {"power"}  # F.pow chooses between pow and power
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_a_contract_says(name: str) -> None:
+    cls = OPERATIONS[name]
+    contract = cls.contract
+    assert contract.summary == (cls.__doc__ or "").splitlines()[0]
+    assert len(contract.summary) > 8
+    assert contract.summary.endswith((".", "relu."))
+    assert contract.domain.text
+    assert (contract.smoothness is Smoothness.PIECEWISE) == (contract.kinks is not None)
+    if contract.kinks is not None:
+        assert contract.kinks.text
+        assert contract.kinks.convention
+    if contract.smoothness is Smoothness.LINEAR:
+        assert contract.saves == frozenset()
+    assert contract.several_outputs == (name == "split")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_attributes_are_the_constructor_s(name: str) -> None:
+    cls = OPERATIONS[name]
+    constructor = cls.__init__
+    parameters = [] if constructor is object.__init__ else list(inspect.signature(constructor).parameters)
+    assert list(cls.contract.attributes) == parameters[1:]
+    attributes, operands = EXAMPLES[name]
+    assert cls(**attributes).attributes == attributes
+    assert cls.contract.arity in (None, len(operands))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_examples_are_inside_the_domain_and_off_the_kinks(name: str) -> None:
+    contract = OPERATIONS[name].contract
+    attributes, operands = EXAMPLES[name]
+    assert contract.domain.clearance(*operands, **attributes) > 0.05
+    assert contract.kinks is None or contract.kinks.clearance(*operands, **attributes) > 0.05
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
+    operation, gys = applied(name)
+    saves = OPERATIONS[name].contract.saves
+    n = len(operation.input_nodes)
+    names = [*(operation.operand_names or ("xs",) * n), *["y"] * len(gys)]
+    assert [x is not None for x in operation.saved] == [x in saves for x in names]
+    truth = operation.pull(ARRAYS, gys)
+    for gx, node in zip(truth, operation.input_nodes, strict=True):
+        assert gx is not None
+        assert np.all(np.isfinite(gx))
+        assert np.any(gx != 0)
+        assert gx.size >= math.prod(node.shape)
+    saved = operation.saved
+    for i, x in enumerate(saved):
+        if x is not None:  # without it, the result must be another one
+            operation.saved = (*saved[:i], stand_in(x.shape, x.dtype), *saved[i + 1 :])
+            with np.errstate(all="ignore"):
+                blind = operation.pull(ARRAYS, gys)
+            assert not all(np.array_equal(a, b) for a, b in zip(blind, truth, strict=True)), names[i]
+
+
+# ------------------------------------------------------------------------------------------ clearances
+
+
+@pytest.mark.parametrize(
+    ("domain", "operands", "attributes", "expected"),
+    [
+        (REALS, [[1e300, -1e300]], {}, math.inf),
+        (POSITIVE, [[3.0, 0.25]], {}, 0.25),
+        (POSITIVE, [[3.0, -0.25]], {}, -0.25),
+        (POSITIVE, [[]], {}, math.inf),
+        (POSITIVE, [[math.nan, 1.0]], {}, -math.inf),
+        (ABOVE_MINUS_ONE, [[-0.75, 3.0]], {}, 0.25),
+        (WITHIN_ONE, [[-0.75, 0.5]], {}, 0.25),
+        (WITHIN_ONE, [[1.0]], {}, 0.0),
+        (NONZERO, [[-0.5, 3.0]], {}, 0.5),
+        (NONZERO_DIVISOR, [[0.0], [2.0]], {}, 2.0),
+        (POSITIVE_BASE, [[0.5], [-2.0]], {}, 0.5),
+        (COSINE_NOT_ZERO, [[0.0]], {}, 1.0),
+        (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 0}, math.inf),
+        (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 2.0}, math.inf),
+        (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": -1}, 0.25),
+        (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": 0.5}, -0.25),
+        (NONEMPTY, [np.zeros((0, 3))], {"axis": 1}, math.inf),
+        (NONEMPTY, [np.zeros((0, 3))], {"axis": -2}, -math.inf),
+        (NONEMPTY, [np.zeros((0, 3))], {"axis": None}, -math.inf),
+        (NONEMPTY, [np.zeros((0, 3))], {"axis": (0, 1)}, -math.inf),
+        (NONEMPTY, [0.0], {"axis": None, "keepdims": True}, math.inf),
+    ],
+)
+def test_clearance_of_domains(
+    domain: Any, operands: list[Any], attributes: dict[str, Any], expected: float
+) -> None:
+    assert domain.clearance(*[np.array(x, float) for x in operands], **attributes) == expected
+
+
+@pytest.mark.parametrize(
+    ("kinks", "operands", "attributes", "expected"),
+    [
+        (AT_ZERO, [[-0.5, 2.0]], {}, 0.5),
+        (AT_ZERO_BY_SLOPE, [[-0.5, 2.0]], {"slope": 0.2}, 0.5),
+        (AT_ZERO_BY_SLOPE, [[0.0]], {"slope": 1.0}, math.inf),
+        (AT_BOUNDS, [[-0.5, 2.0]], {"x_min": 0.0, "x_max": 1.75}, 0.25),
+        (WHERE_EQUAL, [[1.0, 2.0], [1.5, 4.0]], {}, 0.5),
+        (WHERE_EQUAL, [[1.0, 2.0], [1.0, 4.0]], {}, 0.0),
+        (LARGEST_TIED, [[1.0, 2.0, 2.5]], {"axis": None}, 0.5),
+        (LARGEST_TIED, [[1.0, 1.0, 2.5]], {"axis": 0}, 1.5),
+        (LARGEST_TIED, [[2.5, 2.5]], {"axis": -1}, 0.0),
+        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": 0}, 1.5),
+        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": ()}, math.inf),
+        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": (0, -1), "keepdims": True}, 1.5),
+        (LARGEST_TIED, [1.0], {"axis": None}, math.inf),
+        (LARGEST_TIED, [[1.0]], {"axis": None}, math.inf),
+        (SMALLEST_TIED, [[1.0, 1.0, 2.5]], {"axis": None}, 0.0),
+        (SMALLEST_TIED, [[1.0, 1.25, 1.25]], {"axis": 0}, 0.25),
+        (LARGEST_TIED, [np.zeros((3, 0))], {"axis": 0}, math.inf),
+        (LARGEST_TIED, [np.zeros((0, 3))], {"axis": 1}, math.inf),
+        (SMALLEST_TIED, [np.zeros((0, 3))], {"axis": (1,)}, math.inf),
+    ],
+)
+def test_clearance_of_kinks(
+    kinks: Any, operands: list[Any], attributes: dict[str, Any], expected: float
+) -> None:
+    assert kinks.clearance(*[np.array(x, float) for x in operands], **attributes) == expected
+
+
+def test_interval() -> None:
+    assert interval(-math.inf, math.inf).text == "ℝ"
+    assert interval(0.0, math.inf).text == "x > 0"
+    assert interval(-1.0, 1.0).text == "-1 < x < 1"
+
+
+def test_records_are_frozen() -> None:
+    for record in (F.Sin.contract, REALS, AT_ZERO):
+        with pytest.raises(AttributeError):
+            record.text = "no"  # type: ignore[misc, union-attr]
+
+
+# ------------------------------------------------------------------------------------------ stand_in
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i8", "u1", "?"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (1000, 1000, 1000)])
+def test_a_stand_in_has_a_shape_and_no_number(shape: tuple[int, ...], dtype: str) -> None:
+    x = stand_in(shape, np.dtype(dtype))
+    assert x.shape == shape
+    assert x.dtype == (np.dtype(dtype) if dtype[0] == "f" else np.float64)
+    assert x.strides == (0,) * len(shape)
+    assert not x.flags.writeable
+    if x.size:
+        assert np.isnan(x[(0,) * len(shape)])

@@ -1,0 +1,184 @@
+"""The house: who may import whom, and what `import dezero` loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "dezero"
+
+FLOORS: tuple[frozenset[str], ...] = tuple(
+    frozenset(floor.split())
+    for floor in (
+        # From the ground up. A module imports from the floors below its own, and from its own floor.
+        "config contract",
+        "arrays core_simple",
+        "graph",
+        "operation",
+        "core",
+        "functions functions_conv",
+        "datasets cuda",
+        "layers models optimizers dataloaders transforms utils catalogue",
+        "dezero",  # the package itself re-exports what stands below
+        # The kit stands on the library; nothing below imports it.
+        "verify",
+        "verify.program verify.balls verify.rounding verify.catalogue",
+        "verify.reference",
+        "verify.oracles verify.rewrites verify.engines",  # verify.engines: what an engine is
+        "verify.trial",
+        "verify.lifetimes",
+        "verify.laws",
+        "verify.engines.* verify.strategies verify.faults",  # the engines themselves
+        "verify.protocol",
+        "verify.campaign",
+        "verify.report",
+        "verify.cli",
+        "verify.__main__",
+    )
+)
+"""Modules by floor; not all need exist. What stands in a package stands on the floor of the package, or
+on that of ``package.*`` if there is one."""
+
+MAY_IMPORT_HYPOTHESIS = {"verify.strategies", "verify.campaign"}
+
+
+def module_name(path: Path) -> str:
+    """``dezero/verify/laws.py`` is ``verify.laws``; the package itself is ``dezero``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "dezero"
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def floor_of(module: str) -> int | None:
+    """The floor of a module, else of its package; each file of the kit needs one of its own."""
+    package = module.rpartition(".")[0]
+    for name in (module, f"{package}.*", package if package != "verify" else ""):
+        for height, floor in enumerate(FLOORS):
+            if name in floor:
+                return height
+    return None
+
+
+def imported(source: str, module: str, package: bool = False) -> list[tuple[int, str]]:
+    """All that a module imports, by line: also in functions, also for type checkers only."""
+    found: list[tuple[int, str]] = []
+    here = ["dezero", *([] if module == "dezero" else module.split("."))]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = here[: len(here) - node.level + package]
+                base = ".".join([*parents, *([base] if base else [])])
+            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+    return found
+
+
+def of_dezero(name: str, modules: Iterable[str]) -> str | None:
+    """The module of ours that a dotted name belongs to; None if it is not ours."""
+    if name.split(".")[0] != "dezero":
+        return None
+    inner = name.partition(".")[2]
+    while inner:
+        if inner in modules:
+            return inner
+        inner = inner.rpartition(".")[0]
+    return "dezero"
+
+
+def upward(module: str, source: str, modules: Iterable[str], package: bool = False) -> list[str]:
+    """The imports of a module that do not go down."""
+    height = floor_of(module)
+    assert height is not None, f"{module} has no floor: give it one in FLOORS"
+    wrong: list[str] = []
+    for line, name in imported(source, module, package):
+        target = of_dezero(name, modules)
+        if target is None or target == module:
+            continue
+        below = floor_of(target)
+        if below is None or below > height:
+            wrong.append(f"{module}:{line} imports {name}, which stands above it")
+    return wrong
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    path = MODULES[module]
+    wrong = upward(module, path.read_text("utf-8"), MODULES, path.name == "__init__.py")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_each_module_has_one_floor() -> None:
+    names = [name for floor in FLOORS for name in floor]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_generators_import_hypothesis(module: str) -> None:
+    names = [name for _, name in imported(MODULES[module].read_text("utf-8"), module)]
+    uses = [name for name in names if name.split(".")[0] == "hypothesis"]
+    assert not uses or module in MAY_IMPORT_HYPOTHESIS
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("verify")])
+def test_the_library_imports_numpy_only(module: str) -> None:
+    path = MODULES[module]
+    names = imported(path.read_text("utf-8"), module, path.name == "__init__.py")
+    packages = {name.split(".")[0] for _, name in names}
+    assert packages <= {*sys.stdlib_module_names, "numpy", "dezero"} - {"importlib"}
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("graph", "from dezero.core import Add\n"),
+        ("graph", "def f() -> None:\n    import dezero.functions\n"),
+        ("graph", "if TYPE_CHECKING:\n    from dezero import operation\n"),
+        ("graph", "from . import operation\n"),
+        ("graph", "from .functions import exp\n"),
+        ("graph", "from dezero import Variable\n"),
+        ("functions", "from dezero.verify.oracles import root\n"),
+        ("config", "import dezero.verify\n"),
+        ("verify.oracles", "from dezero.verify.cli import main\n"),
+        ("verify.program", "from .reference import apply\n"),
+        ("verify.laws", "from dezero.verify.engines.dezero import DezeroEngine\n"),
+    ],
+)
+def test_an_upward_import_is_found(module: str, source: str) -> None:
+    known = {*MODULES, "verify.cli"}
+    assert upward(module, source, known)
+
+
+def test_an_import_that_goes_down_is_none() -> None:
+    source = (
+        "import numpy\nfrom dezero import arrays\nfrom dezero.graph import T\nfrom .core import Add\n"
+    )
+    assert upward("functions", source, MODULES) == []
+
+
+PRINT_WHAT_IS_LOADED = "import sys, dezero; print(*sorted(sys.modules))"
+
+
+def test_import_dezero_loads_numpy_only() -> None:
+    run = [sys.executable, "-W", "error", "-c"]
+    before = subprocess.run(
+        [*run, "import sys, numpy; print(*sys.modules)"], cwd=ROOT, capture_output=True
+    )
+    after = subprocess.run([*run, PRINT_WHAT_IS_LOADED], cwd=ROOT, capture_output=True)
+    assert after.returncode == 0, after.stderr.decode()
+    loaded = set(after.stdout.decode().split()) - set(before.stdout.decode().split())
+    assert "dezero.graph" in loaded
+    assert not [name for name in loaded if name.startswith("dezero.verify")]
+    foreign = (
+        {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"numpy", "dezero"}
+    )
+    assert not foreign

@@ -1,0 +1,220 @@
+"""The arity bases: what they make of a rule, in both readings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import dezero.functions as F
+from dezero import Variable, grad, no_grad
+from dezero.arrays import as_array
+from dezero.contract import POSITIVE, REALS, Array, Attribute, Shapes, Smoothness
+from dezero.graph import Namespace, T
+from dezero.operation import Binary, Nary, Operation, Splitting, Unary
+
+
+class CubeRoot3(Unary, domain=POSITIVE, saves="xy", attributes={"scale": Attribute.REAL}):
+    """A scaled cube root.
+
+    With more to say.
+    """
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def forward(self, x: Array) -> Array:
+        return as_array(self.scale * np.cbrt(x))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return gy * y / (3.0 * x)
+
+
+class Hypot(Binary, domain=REALS, saves="aby", name="length"):
+    """The length of (a, b)."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(np.hypot(a, b))
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy * a / y, gy * b / y
+
+
+class Total(Nary, domain=REALS, shapes=Shapes.EQUAL, smoothness=Smoothness.LINEAR):
+    """The sum of all operands."""
+
+    def forward(self, *xs: Array) -> Array:
+        return as_array(np.sum(xs, axis=0))
+
+    def vjp(self, xp: Namespace[T], gy: T, xs: Sequence[T]) -> Sequence[T]:
+        return [gy for _ in xs]
+
+
+class Twice(Splitting, domain=REALS, smoothness=Smoothness.LINEAR):
+    """x, and twice x."""
+
+    def forward(self, x: Array) -> tuple[Array, ...]:
+        return x.copy(), 2.0 * x
+
+    def vjp(self, xp: Namespace[T], gys: Sequence[T], x: T) -> T:
+        return gys[0] + 2.0 * gys[1]
+
+
+class Forgetful(Unary, domain=REALS, saves=""):
+    """A square whose contract does not say that the rule reads x."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(x * x)
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return gy * (2.0 * x)
+
+
+def var(*numbers: object) -> Variable:
+    return Variable(np.array(numbers, np.float64))
+
+
+def grad_of(x: Variable) -> Array:
+    assert x.grad is not None
+    return x.grad.data
+
+
+def test_the_record_is_made_of_the_keywords() -> None:
+    contract = CubeRoot3.contract
+    assert (contract.name, contract.summary, contract.arity) == ("cube_root3", "A scaled cube root.", 1)
+    assert (contract.domain, contract.saves, contract.kinks) == (POSITIVE, frozenset("xy"), None)
+    assert (contract.smoothness, contract.shapes) == (Smoothness.SMOOTH, Shapes.ANY)
+    assert dict(contract.attributes) == {"scale": Attribute.REAL}
+    assert not contract.several_outputs
+    assert CubeRoot3(2.0).attributes == {"scale": 2.0}
+    assert (Hypot.contract.name, Hypot.contract.arity) == ("length", 2)
+    assert Hypot.contract.shapes is Shapes.ELEMENTWISE
+    assert (Total.contract.arity, Total.contract.shapes) == (None, Shapes.EQUAL)
+    assert (Twice.contract.arity, Twice.contract.several_outputs) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Sin", "sin"), ("BroadcastTo", "broadcast_to"), ("Log1p", "log1p"), ("GetItemGrad", "get_item_grad")],
+)
+def test_names_in_programs(name: str, expected: str) -> None:
+    assert getattr(F, name).contract.name == expected
+
+
+@pytest.mark.parametrize("keywords", [{}, {"domain": REALS}, {"saves": "x"}])
+def test_a_contract_must_be_complete(keywords: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="required keyword-only argument"):
+        type("Hasty", (Unary,), {}, **keywords)
+
+
+def test_a_misspelt_keyword() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'save'"):
+        type("Hasty", (Unary,), {}, domain=REALS, save="x")
+
+
+@pytest.mark.parametrize("base", [Unary, Binary, Nary, Splitting])
+def test_bases_are_abstract(base: Any) -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        base()
+
+
+def test_an_operation_without_a_rule_is_abstract() -> None:
+    keywords: dict[str, Any] = {"domain": REALS, "saves": ""}
+    cls = cast(Any, type("NoRule", (Unary,), {"forward": lambda self, x: x}, **keywords))
+    with pytest.raises(TypeError, match="vjp"):
+        cls()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_unary(create_graph: bool) -> None:
+    x = var(1.0, 8.0)
+    y = CubeRoot3(3.0)(x)
+    y.backward(create_graph=create_graph)
+    np.testing.assert_allclose(grad_of(x), [1.0, 0.25], rtol=1e-15)
+    if create_graph:
+        gx = x.grad
+        assert gx is not None
+        np.testing.assert_allclose(grad(gx, x).data, [-2 / 3, -2 / 3 / 32], rtol=1e-14)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_binary_broadcasts(create_graph: bool) -> None:
+    a, b = var(3.0, 0.0), Variable(np.array(4.0))
+    y = Hypot()(a, b)
+    np.testing.assert_array_equal(y.data, [5.0, 4.0])
+    y.backward(create_graph=create_graph)
+    np.testing.assert_allclose(grad_of(a), [0.6, 0.0], rtol=1e-15)
+    assert grad_of(b).shape == ()
+    np.testing.assert_allclose(grad_of(b), 1.8, rtol=1e-15)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_nary(n: int, create_graph: bool) -> None:
+    xs = [var(float(i), 1.0) for i in range(n)]
+    y = Total()(*xs)
+    np.testing.assert_array_equal(y.data, [n * (n - 1) / 2, n])
+    y.backward(create_graph=create_graph)
+    for x in xs:
+        np.testing.assert_array_equal(grad_of(x), [1.0, 1.0])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_splitting(create_graph: bool) -> None:
+    x = var(1.0, 2.0)
+    a, b = Twice()(x)
+    (a * b).backward(create_graph=create_graph)
+    np.testing.assert_array_equal(grad_of(x), [4.0, 8.0])
+    x.cleargrad()
+    Twice()(x)[1].backward(create_graph=create_graph)
+    np.testing.assert_array_equal(grad_of(x), [2.0, 2.0])
+
+
+def test_a_rule_that_reads_what_is_not_saved_gives_nan() -> None:
+    x = var(1.0, 2.0)
+    Forgetful()(x).backward()
+    assert np.all(np.isnan(grad_of(x)))
+
+
+def test_only_what_the_rule_reads_is_kept() -> None:
+    a, b = var(1.0), var(2.0)
+    assert F.add(a, b).creator.saved == (None, None, None)  # type: ignore[union-attr]
+    y = F.mul(a, b)
+    assert y.creator is not None
+    assert y.creator.saved[0] is a.data
+    assert y.creator.saved[1] is b.data
+    assert y.creator.saved[2] is None
+    y = F.exp(a)
+    assert y.creator is not None
+    assert y.creator.saved[0] is None
+    assert y.creator.saved[1] is y.data
+
+
+def test_backward_as_the_book_calls_it() -> None:
+    x = var(0.0, 1.0)
+    y = F.sin(x)
+    f = y.creator
+    assert f is not None
+    gx = f.backward(var(2.0, 3.0))
+    assert isinstance(gx, Variable)
+    np.testing.assert_allclose(gx.data, [2.0, 3 * np.cos(1.0)], rtol=1e-15)
+    a, b = var(2.0), var(3.0)
+    f = (a * b).creator
+    assert f is not None
+    gxs = f.backward(var(1.0))
+    assert isinstance(gxs, tuple)
+    assert [float(g) for g in gxs if g is not None] == [3.0, 2.0]
+
+
+def test_an_operation_under_no_grad_records_nothing() -> None:
+    operation = CubeRoot3(1.0)
+    with no_grad():
+        y = operation(var(8.0))
+    assert y.creator is None
+    assert (operation.saved, operation.input_nodes, operation.outputs) == ((), (), ())
+
+
+def test_every_operation_is_an_operation() -> None:
+    assert isinstance(var(1.0).__add__(1.0).creator, Operation)
