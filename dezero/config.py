@@ -97,8 +97,8 @@ def _switch(name: str) -> _Switch:
 
 
 class _Config(type):
-    enable_backprop = _SWITCHES["enable_backprop"]
-    train = _SWITCHES["train"]
+    enable_backprop: _Switch = _SWITCHES["enable_backprop"]
+    train: _Switch = _SWITCHES["train"]
 
     def __setattr__(cls, name: str, value: Never) -> None:  # Never: a type checker refuses the rest
         _switch(name).__set__(cls, value)

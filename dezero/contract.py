@@ -76,10 +76,13 @@ class Domain:
         text: The set, in mathematics.
         clearance: ``clearance(*xs, **attributes)`` is the distance from the operands to the nearest
             edge: positive inside, zero or negative where there is none left, ``inf`` without edges.
+        low, high: An open interval that holds it, or for a domain of several operands the first.
     """
 
     text: str
     clearance: Clearance
+    low: float = -math.inf
+    high: float = math.inf
 
 
 def _least(distances: Array) -> float:
@@ -91,7 +94,13 @@ def _least(distances: Array) -> float:
 
 
 def interval(low: float, high: float) -> Domain:
-    """The open interval ``low < x < high``, for every element of a single operand."""
+    """The open interval ``low < x < high``, for every element of a single operand.
+
+    Raises:
+        ValueError: It is empty, or a bound is not a number.
+    """
+    if not low < high:
+        raise ValueError(f"interval: {low} < x < {high} holds for no x; expected low < high")
 
     def clearance(x: Array, **_: object) -> float:
         return _least(np.minimum(x - low, high - x))
@@ -100,9 +109,11 @@ def interval(low: float, high: float) -> Domain:
         text = "ℝ"
     elif high == math.inf:
         text = f"x > {low:g}"
+    elif low == -math.inf:
+        text = f"x < {high:g}"
     else:
         text = f"{low:g} < x < {high:g}"
-    return Domain(text, clearance)
+    return Domain(text, clearance, low, high)
 
 
 def _everywhere(*_: Array, **__: object) -> float:

@@ -288,7 +288,7 @@ class Variable:
         self.name = name
         self.grad: Array | None = None
         self.creator: Function | None = None
-        self.generation = 0
+        self.generation: int = 0
 
     def set_creator(self, func: Function) -> None:
         """Note which function made this variable."""
@@ -345,10 +345,14 @@ class Variable:
     def __repr__(self) -> str:
         return "variable(" + str(self.data).replace("\n", "\n" + " " * 9) + ")"
 
-    __add__ = __radd__ = add
-    __sub__, __rsub__ = sub, rsub
-    __mul__ = __rmul__ = mul
-    __truediv__, __rtruediv__ = div, rdiv
+    __add__ = add
+    __radd__ = add
+    __sub__ = sub
+    __rsub__ = rsub
+    __mul__ = mul
+    __rmul__ = mul
+    __truediv__ = div
+    __rtruediv__ = rdiv
     __neg__ = neg
     __pow__ = pow
 

@@ -21,6 +21,7 @@ from typing import (
     ClassVar,
     Generic,
     Protocol,
+    Self,
     SupportsIndex,
     TypeAlias,
     TypeVar,
@@ -35,7 +36,37 @@ from dezero.arrays import Axes, Index, Shape, as_array, is_array_or_number
 from dezero.config import recording, using_config
 from dezero.contract import Array
 
-T = TypeVar("T", Array, "Variable")
+
+class Tensor(Protocol):
+    """What a rule may do with its operands: an ndarray does it, and so does a Variable."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def T(self) -> Self: ...
+    def __neg__(self) -> Self: ...
+    def __add__(self, other: Self | float, /) -> Self: ...
+    def __radd__(self, other: float, /) -> Self: ...
+    def __sub__(self, other: Self | float, /) -> Self: ...
+    def __rsub__(self, other: float, /) -> Self: ...
+    def __mul__(self, other: Self | float, /) -> Self: ...
+    def __rmul__(self, other: float, /) -> Self: ...
+    def __truediv__(self, other: Self | float, /) -> Self: ...
+    def __rtruediv__(self, other: float, /) -> Self: ...
+    def __pow__(self, other: Self | float, /) -> Self: ...
+    def __matmul__(self, other: Self, /) -> Self: ...
+    def __getitem__(self, index: Index, /) -> Self: ...
+    def __lt__(self, other: Self | float, /) -> Array: ...
+    def __le__(self, other: Self | float, /) -> Array: ...
+    def __gt__(self, other: Self | float, /) -> Array: ...
+    def __ge__(self, other: Self | float, /) -> Array: ...
+
+
+T = TypeVar("T", bound=Tensor)
 """What a rule computes on: ndarrays in one reading, Variables in the other."""
 
 
@@ -108,10 +139,10 @@ class Variable:
     __array_ufunc__ = None  # so that NumPy leaves ``ndarray * variable`` to the Variable
 
     def __init__(self, data: Array | None, name: str | None = None) -> None:
-        self.name = name
+        self.name: str | None = name
         self.grad: Variable | None = None
         self._data = _checked(data)
-        self.node = Node(weakref.ref(self), data)
+        self.node: Node = Node(weakref.ref(self), data)
 
     @property
     def data(self) -> Array:
@@ -237,7 +268,8 @@ class Variable:
     def __int__(self) -> int:
         return int(self._data.item())
 
-    def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> object:
+        # Not Array: NumPy's stubs would take x for an ArrayLike, and array * x for an array.
         return np.array(self._data, dtype, copy=copy)
 
     def __getstate__(self) -> dict[str, object]:
@@ -413,12 +445,12 @@ class Node:
     __slots__ = ("__weakref__", "creator", "dtype", "generation", "index", "shape", "variable")
 
     def __init__(self, variable: weakref.ref[Variable], data: Array | None) -> None:
-        self.variable = variable
+        self.variable: weakref.ref[Variable] = variable
         self.shape: Shape = () if data is None else data.shape
         self.dtype: np.dtype[np.generic] = np.dtype(np.float64) if data is None else data.dtype
         self.creator: Function | None = None
-        self.index = 0
-        self.generation = 0
+        self.index: int = 0
+        self.generation: int = 0
 
     def set_creator(self, creator: Function, index: int) -> None:
         """Make this the output ``index`` of ``creator``."""

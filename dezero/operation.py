@@ -93,7 +93,7 @@ class Unary(Operation, ABC):
         name: Its name in programs; by default the class's, in snake case.
     """
 
-    operand_names = ("x",)
+    operand_names: ClassVar[tuple[str, ...]] = ("x",)
 
     def __init_subclass__(
         cls,
@@ -132,7 +132,7 @@ class Binary(Operation, ABC):
     sums its cotangents to the operands' shapes.
     """
 
-    operand_names = ("a", "b")
+    operand_names: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def __init_subclass__(
         cls,
@@ -196,7 +196,7 @@ class Nary(Operation, ABC):
 class Splitting(Operation, ABC):
     """An operation of one operand ``x`` with several outputs. Class keywords as for `Unary`."""
 
-    operand_names = ("x",)
+    operand_names: ClassVar[tuple[str, ...]] = ("x",)
 
     def __init_subclass__(
         cls,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_as_array() -> None:
     assert arrays.as_array(2).shape == ()
     for yes in (a, np.float32(1), 1, 1.0, True, np.True_):
         assert arrays.is_array_or_number(yes)
-    for no in ([1.0], (1.0,), "1", None, {}, 1j):
+    for no in cast("list[object]", [[1.0], (1.0,), "1", None, {}, 1j]):
         assert not arrays.is_array_or_number(no)
 
 
@@ -101,7 +101,14 @@ def test_sigmoid_of_what_has_no_sign(dtype: Any) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "to"),
-    [((2, 3), (2, 3)), ((2, 3), (1, 3)), ((2, 3), (3,)), ((2, 3), ()), ((4, 1, 3), (1, 1)), ((0, 3), (3,))],
+    [
+        ((2, 3), (2, 3)),
+        ((2, 3), (1, 3)),
+        ((2, 3), (3,)),
+        ((2, 3), ()),
+        ((4, 1, 3), (1, 1)),
+        ((0, 3), (3,)),
+    ],
 )
 def test_sum_to_undoes_broadcasting(shape: tuple[int, ...], to: tuple[int, ...]) -> None:
     x = np.arange(np.prod(shape), dtype=float).reshape(shape)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -41,20 +42,27 @@ OPERATIONS: dict[str, type[Operation]] = {
     if isinstance(cls, type) and issubclass(cls, Operation) and hasattr(cls, "contract")
 }
 
+Example: TypeAlias = tuple[dict[str, Any], list[Array]]
+
 X = np.array([[0.9, -0.4, 0.2], [0.3, 0.7, -0.8]])
 Y = np.array([[0.5, 1.5, -0.6], [-1.1, 0.4, 2.0]])
 P = np.array([[0.9, 0.4, 0.2], [0.3, 0.7, 0.8]])
-REDUCED = {"axis": 1, "keepdims": False}
+REDUCED: dict[str, Any] = {"axis": 1, "keepdims": False}
 
-EXAMPLES: dict[str, tuple[dict[str, Any], list[Array]]] = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "maximum", "minimum"), ({}, [X, Y])),
-    **dict.fromkeys(("neg", "abs", "identity", "square", "reciprocal", "exp", "expm1"), ({}, [X])),
-    **dict.fromkeys(("sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan"), ({}, [X])),
-    **dict.fromkeys(("arcsin", "arccos", "sigmoid", "softplus", "relu", "flatten"), ({}, [X])),
-    **dict.fromkeys(("sqrt", "log", "log1p", "log2"), ({}, [P])),
-    **dict.fromkeys(("sum", "mean", "max", "min", "var", "prod", "logsumexp"), (REDUCED, [X])),
-    **dict.fromkeys(("softmax", "log_softmax", "cumsum", "flip"), ({"axis": 0}, [X])),
-    **dict.fromkeys(("concatenate", "stack"), ({"axis": 1}, [X, Y])),
+
+def _each(names: Sequence[str], example: Example) -> dict[str, Example]:
+    return dict.fromkeys(names, example)
+
+
+EXAMPLES: dict[str, Example] = {
+    **_each(("add", "sub", "mul", "div", "maximum", "minimum"), ({}, [X, Y])),
+    **_each(("neg", "abs", "identity", "square", "reciprocal", "exp", "expm1"), ({}, [X])),
+    **_each(("sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan"), ({}, [X])),
+    **_each(("arcsin", "arccos", "sigmoid", "softplus", "relu", "flatten"), ({}, [X])),
+    **_each(("sqrt", "log", "log1p", "log2"), ({}, [P])),
+    **_each(("sum", "mean", "max", "min", "var", "prod", "logsumexp"), (REDUCED, [X])),
+    **_each(("softmax", "log_softmax", "cumsum", "flip"), ({"axis": 0}, [X])),
+    **_each(("concatenate", "stack"), ({"axis": 1}, [X, Y])),
     "pow": ({"c": 3}, [X]),
     "power": ({}, [P, Y]),
     "reshape": ({"shape": (3, 2)}, [X]),
@@ -124,7 +132,9 @@ def test_what_a_contract_says(name: str) -> None:
 def test_attributes_are_the_constructor_s(name: str) -> None:
     cls = OPERATIONS[name]
     constructor = cls.__init__
-    parameters = [] if constructor is object.__init__ else list(inspect.signature(constructor).parameters)
+    parameters = (
+        [] if constructor is object.__init__ else list(inspect.signature(constructor).parameters)
+    )
     assert list(cls.contract.attributes) == parameters[1:]
     attributes, operands = EXAMPLES[name]
     assert cls(**attributes).attributes == attributes
@@ -137,6 +147,10 @@ def test_examples_are_inside_the_domain_and_off_the_kinks(name: str) -> None:
     attributes, operands = EXAMPLES[name]
     assert contract.domain.clearance(*operands, **attributes) > 0.05
     assert contract.kinks is None or contract.kinks.clearance(*operands, **attributes) > 0.05
+
+
+def _joined(gxs: Sequence[Array | None]) -> Array:
+    return np.concatenate([gx.reshape(-1) for gx in gxs if gx is not None])
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -158,68 +172,70 @@ def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
             operation.saved = (*saved[:i], stand_in(x.shape, x.dtype), *saved[i + 1 :])
             with np.errstate(all="ignore"):
                 blind = operation.pull(ARRAYS, gys)
-            assert not all(np.array_equal(a, b) for a, b in zip(blind, truth, strict=True)), names[i]
+            assert not np.array_equal(_joined(blind), _joined(truth)), names[i]
 
 
 # ------------------------------------------------------------------------------------------ clearances
 
 
-@pytest.mark.parametrize(
-    ("domain", "operands", "attributes", "expected"),
-    [
-        (REALS, [[1e300, -1e300]], {}, math.inf),
-        (POSITIVE, [[3.0, 0.25]], {}, 0.25),
-        (POSITIVE, [[3.0, -0.25]], {}, -0.25),
-        (POSITIVE, [[]], {}, math.inf),
-        (POSITIVE, [[math.nan, 1.0]], {}, -math.inf),
-        (ABOVE_MINUS_ONE, [[-0.75, 3.0]], {}, 0.25),
-        (WITHIN_ONE, [[-0.75, 0.5]], {}, 0.25),
-        (WITHIN_ONE, [[1.0]], {}, 0.0),
-        (NONZERO, [[-0.5, 3.0]], {}, 0.5),
-        (NONZERO_DIVISOR, [[0.0], [2.0]], {}, 2.0),
-        (POSITIVE_BASE, [[0.5], [-2.0]], {}, 0.5),
-        (COSINE_NOT_ZERO, [[0.0]], {}, 1.0),
-        (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 0}, math.inf),
-        (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 2.0}, math.inf),
-        (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": -1}, 0.25),
-        (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": 0.5}, -0.25),
-        (NONEMPTY, [np.zeros((0, 3))], {"axis": 1}, math.inf),
-        (NONEMPTY, [np.zeros((0, 3))], {"axis": -2}, -math.inf),
-        (NONEMPTY, [np.zeros((0, 3))], {"axis": None}, -math.inf),
-        (NONEMPTY, [np.zeros((0, 3))], {"axis": (0, 1)}, -math.inf),
-        (NONEMPTY, [0.0], {"axis": None, "keepdims": True}, math.inf),
-    ],
-)
+Clearances: TypeAlias = list[tuple[Any, list[Any], dict[str, Any], float]]
+
+OF_DOMAINS: Clearances = [
+    (REALS, [[1e300, -1e300]], {}, math.inf),
+    (POSITIVE, [[3.0, 0.25]], {}, 0.25),
+    (POSITIVE, [[3.0, -0.25]], {}, -0.25),
+    (POSITIVE, [[]], {}, math.inf),
+    (POSITIVE, [[math.nan, 1.0]], {}, -math.inf),
+    (ABOVE_MINUS_ONE, [[-0.75, 3.0]], {}, 0.25),
+    (WITHIN_ONE, [[-0.75, 0.5]], {}, 0.25),
+    (WITHIN_ONE, [[1.0]], {}, 0.0),
+    (NONZERO, [[-0.5, 3.0]], {}, 0.5),
+    (NONZERO_DIVISOR, [[0.0], [2.0]], {}, 2.0),
+    (POSITIVE_BASE, [[0.5], [-2.0]], {}, 0.5),
+    (COSINE_NOT_ZERO, [[0.0]], {}, 1.0),
+    (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 0}, math.inf),
+    (BASE_OF_CONSTANT_POWER, [[0.0, -1.0]], {"c": 2.0}, math.inf),
+    (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": -1}, 0.25),
+    (BASE_OF_CONSTANT_POWER, [[0.5, -0.25]], {"c": 0.5}, -0.25),
+    (NONEMPTY, [np.zeros((0, 3))], {"axis": 1}, math.inf),
+    (NONEMPTY, [np.zeros((0, 3))], {"axis": -2}, -math.inf),
+    (NONEMPTY, [np.zeros((0, 3))], {"axis": None}, -math.inf),
+    (NONEMPTY, [np.zeros((0, 3))], {"axis": (0, 1)}, -math.inf),
+    (NONEMPTY, [0.0], {"axis": None, "keepdims": True}, math.inf),
+]
+
+
+@pytest.mark.parametrize(("domain", "operands", "attributes", "expected"), OF_DOMAINS)
 def test_clearance_of_domains(
     domain: Any, operands: list[Any], attributes: dict[str, Any], expected: float
 ) -> None:
     assert domain.clearance(*[np.array(x, float) for x in operands], **attributes) == expected
 
 
-@pytest.mark.parametrize(
-    ("kinks", "operands", "attributes", "expected"),
-    [
-        (AT_ZERO, [[-0.5, 2.0]], {}, 0.5),
-        (AT_ZERO_BY_SLOPE, [[-0.5, 2.0]], {"slope": 0.2}, 0.5),
-        (AT_ZERO_BY_SLOPE, [[0.0]], {"slope": 1.0}, math.inf),
-        (AT_BOUNDS, [[-0.5, 2.0]], {"x_min": 0.0, "x_max": 1.75}, 0.25),
-        (WHERE_EQUAL, [[1.0, 2.0], [1.5, 4.0]], {}, 0.5),
-        (WHERE_EQUAL, [[1.0, 2.0], [1.0, 4.0]], {}, 0.0),
-        (LARGEST_TIED, [[1.0, 2.0, 2.5]], {"axis": None}, 0.5),
-        (LARGEST_TIED, [[1.0, 1.0, 2.5]], {"axis": 0}, 1.5),
-        (LARGEST_TIED, [[2.5, 2.5]], {"axis": -1}, 0.0),
-        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": 0}, 1.5),
-        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": ()}, math.inf),
-        (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": (0, -1), "keepdims": True}, 1.5),
-        (LARGEST_TIED, [1.0], {"axis": None}, math.inf),
-        (LARGEST_TIED, [[1.0]], {"axis": None}, math.inf),
-        (SMALLEST_TIED, [[1.0, 1.0, 2.5]], {"axis": None}, 0.0),
-        (SMALLEST_TIED, [[1.0, 1.25, 1.25]], {"axis": 0}, 0.25),
-        (LARGEST_TIED, [np.zeros((3, 0))], {"axis": 0}, math.inf),
-        (LARGEST_TIED, [np.zeros((0, 3))], {"axis": 1}, math.inf),
-        (SMALLEST_TIED, [np.zeros((0, 3))], {"axis": (1,)}, math.inf),
-    ],
-)
+OF_KINKS: Clearances = [
+    (AT_ZERO, [[-0.5, 2.0]], {}, 0.5),
+    (AT_ZERO_BY_SLOPE, [[-0.5, 2.0]], {"slope": 0.2}, 0.5),
+    (AT_ZERO_BY_SLOPE, [[0.0]], {"slope": 1.0}, math.inf),
+    (AT_BOUNDS, [[-0.5, 2.0]], {"x_min": 0.0, "x_max": 1.75}, 0.25),
+    (WHERE_EQUAL, [[1.0, 2.0], [1.5, 4.0]], {}, 0.5),
+    (WHERE_EQUAL, [[1.0, 2.0], [1.0, 4.0]], {}, 0.0),
+    (LARGEST_TIED, [[1.0, 2.0, 2.5]], {"axis": None}, 0.5),
+    (LARGEST_TIED, [[1.0, 1.0, 2.5]], {"axis": 0}, 1.5),
+    (LARGEST_TIED, [[2.5, 2.5]], {"axis": -1}, 0.0),
+    (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": 0}, 1.5),
+    (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": ()}, math.inf),
+    (LARGEST_TIED, [[[2.5, 2.5], [1.0, 4.0]]], {"axis": (0, -1), "keepdims": True}, 1.5),
+    (LARGEST_TIED, [1.0], {"axis": None}, math.inf),
+    (LARGEST_TIED, [[1.0]], {"axis": None}, math.inf),
+    (SMALLEST_TIED, [[1.0, 1.0, 2.5]], {"axis": None}, 0.0),
+    (SMALLEST_TIED, [[1.0, 1.25, 1.25]], {"axis": 0}, 0.25),
+    (LARGEST_TIED, [np.zeros((3, 0))], {"axis": 0}, math.inf),
+    (LARGEST_TIED, [np.zeros((0, 3))], {"axis": 1}, math.inf),
+    (SMALLEST_TIED, [np.zeros((0, 3))], {"axis": (1,)}, math.inf),
+]
+
+
+@pytest.mark.parametrize(("kinks", "operands", "attributes", "expected"), OF_KINKS)
 def test_clearance_of_kinks(
     kinks: Any, operands: list[Any], attributes: dict[str, Any], expected: float
 ) -> None:
@@ -232,10 +248,12 @@ def test_interval() -> None:
     assert interval(-1.0, 1.0).text == "-1 < x < 1"
 
 
-def test_records_are_frozen() -> None:
-    for record in (F.Sin.contract, REALS, AT_ZERO):
-        with pytest.raises(AttributeError):
-            record.text = "no"  # type: ignore[misc, union-attr]
+@pytest.mark.parametrize(
+    ("record", "field"), [(F.Sin.contract, "name"), (REALS, "text"), (AT_ZERO, "text")]
+)
+def test_records_are_frozen(record: object, field: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(record, field, "no")
 
 
 # ------------------------------------------------------------------------------------------ stand_in

@@ -85,28 +85,31 @@ def test_operators_on_both_sides(symbol: str, other: Any) -> None:
         np.testing.assert_allclose(g, slopes, rtol=1e-6)
 
 
+SLOPES_AT_TWO: list[tuple[Callable[[Variable], Variable], float]] = [
+    (lambda x: x + 1.0, 1.0),
+    (lambda x: 1.0 + x, 1.0),
+    (lambda x: x - 1.0, 1.0),
+    (lambda x: 1.0 - x, -1.0),
+    (lambda x: x * 3.0, 3.0),
+    (lambda x: 3.0 * x, 3.0),
+    (lambda x: x / 4.0, 0.25),
+    (lambda x: 8.0 / x, -2.0),
+    (lambda x: x**3, 12.0),
+    (lambda x: -x, -1.0),
+    (lambda x: +x, 1.0),
+    (lambda x: abs(x), 1.0),
+    (lambda x: x / x, 0.0),
+    (lambda x: x - x, 0.0),
+    (lambda x: cast(Any, np.array([1.0])) - x, -1.0),
+    (lambda x: np.float64(8.0) / x, -2.0),
+    (lambda x: F.rsub(x, 5.0), -1.0),
+    (lambda x: F.rdiv(x, 8.0), -2.0),
+]
+
+
 @pytest.mark.parametrize(
     ("y", "gradient"),
-    [
-        (lambda x: x + 1.0, 1.0),
-        (lambda x: 1.0 + x, 1.0),
-        (lambda x: x - 1.0, 1.0),
-        (lambda x: 1.0 - x, -1.0),
-        (lambda x: x * 3.0, 3.0),
-        (lambda x: 3.0 * x, 3.0),
-        (lambda x: x / 4.0, 0.25),
-        (lambda x: 8.0 / x, -2.0),
-        (lambda x: x**3, 12.0),
-        (lambda x: -x, -1.0),
-        (lambda x: +x, 1.0),
-        (lambda x: abs(x), 1.0),
-        (lambda x: x / x, 0.0),
-        (lambda x: x - x, 0.0),
-        (lambda x: np.array([1.0]) - x, -1.0),
-        (lambda x: np.float64(8.0) / x, -2.0),
-        (lambda x: F.rsub(x, 5.0), -1.0),
-        (lambda x: F.rdiv(x, 8.0), -2.0),
-    ],
+    SLOPES_AT_TWO,
 )
 def test_gradients_of_operators(y: Callable[[Variable], Variable], gradient: float) -> None:
     x = var(2.0)
@@ -140,25 +143,28 @@ def test_integers_with_python_scalars() -> None:
     np.testing.assert_array_equal(g, [1.5, 1.5])
 
 
+TO_NO_DIMENSION: list[Callable[[Variable], Variable]] = [
+    lambda x: x + x,
+    lambda x: -x,
+    lambda x: x**2,
+    lambda x: x * 2,
+    F.sum,
+    F.mean,
+    F.max,
+    lambda x: x[...],
+    lambda x: x.reshape(()),
+    F.sin,
+    F.logsumexp,
+    F.prod,
+    F.var,
+    F.relu,
+    lambda x: F.where(x > 0, x, 0.0),
+]
+
+
 @pytest.mark.parametrize(
     "f",
-    [
-        lambda x: x + x,
-        lambda x: -x,
-        lambda x: x**2,
-        lambda x: x * 2,
-        F.sum,
-        F.mean,
-        F.max,
-        lambda x: x[...],
-        lambda x: x.reshape(()),
-        F.sin,
-        F.logsumexp,
-        F.prod,
-        F.var,
-        F.relu,
-        lambda x: F.where(x > 0, x, 0.0),
-    ],
+    TO_NO_DIMENSION,
 )
 def test_results_of_no_dimension_are_arrays(f: Callable[[Variable], Variable]) -> None:
     x = num(2.0)
@@ -303,7 +309,7 @@ def test_matmul_of_empty_matrices() -> None:
 @pytest.mark.parametrize(("left", "right"), [((2,), (3,)), ((2, 3), (2, 3)), ((), (3,)), ((3,), ())])
 def test_matrices_that_do_not_fit(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="matmul") as caught:
-        Variable(np.ones(left)) @ Variable(np.ones(right))
+        F.matmul(np.ones(left), np.ones(right))
     assert caught.value.__notes__ == [f"in MatMul(float64{list(left)}, float64{list(right)})"]
 
 
@@ -317,7 +323,7 @@ def test_argument_forms_of_reshape() -> None:
         x.reshape((2, 3)),
         x.reshape([2, 3]),
         x.reshape(2, -1),
-        x.reshape(np.int64(2), 3),
+        x.reshape(cast(int, np.int64(2)), 3),
         F.reshape(x, (2, 3)),
         F.reshape(x, [2, -1]),
     ):

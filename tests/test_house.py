@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.reference",
         "verify.oracles verify.rewrites verify.engines",  # verify.engines: what an engine is
         "verify.trial",
-        "verify.lifetimes",
+        "verify.lifetimes verify.standing",
         "verify.laws",
         "verify.engines.* verify.strategies verify.faults",  # the engines themselves
         "verify.protocol",

@@ -25,7 +25,9 @@ MARK = "# rejected"
 
 
 def called(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    # pyright --verifytypes does not heed --pythonpath: it asks the first python on the PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PATH": path}
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

@@ -24,7 +24,9 @@ Series: TypeAlias = Any  # flint.arb_series: python-flint's types cover it in pa
 Coefficient: TypeAlias = Any  # flint.arb, likewise
 
 _flint: Any = importlib.import_module("flint")  # as above
-arb, arb_series, ctx = _flint.arb, _flint.arb_series, _flint.ctx
+arb: Any = _flint.arb
+arb_series: Any = _flint.arb_series
+ctx: Any = _flint.ctx
 
 
 class Undecided(Exception):
@@ -117,7 +119,7 @@ class Ball:
             return _order(self, other) == 0
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # equality may be undecided: no key of a dict
+    __hash__: None = None  # type: ignore[assignment]  # equality may be undecided: no key of a dict
 
     def __float__(self) -> float:
         """The midpoint of the value at t = 0: for choices that do not change the result."""

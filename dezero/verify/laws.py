@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dezero.contract import Array
-from dezero.verify.engines import Graph, V
+from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.lifetimes import (
     check_no_graph,
     check_refcount,
@@ -21,8 +21,9 @@ from dezero.verify.lifetimes import (
     check_visits,
 )
 from dezero.verify.oracles import one_sided
-from dezero.verify.program import Program, Step
+from dezero.verify.program import Program
 from dezero.verify.rewrites import in_another_order, with_copies, with_explicit_broadcasting
+from dezero.verify.standing import check_depth, check_growth, check_regions
 from dezero.verify.trial import SAFETY, Broken, Trial, Unresolved, kept, margins_of, same
 
 
@@ -54,8 +55,7 @@ def check_value(trial: Trial[V]) -> None:
     tolerances = [trial.few_roundings(e) for e in expected]
     if _worst_value(trial, found, expected, tolerances) is None:
         return
-    spread = trial.spread_of_values or [np.zeros(e.shape) for e in expected]
-    tolerances = [tau + SAFETY * s for tau, s in zip(tolerances, spread, strict=True)]
+    tolerances = [t + SAFETY * s for t, s in zip(tolerances, trial.spread_of_values, strict=True)]
     worst = _worst_value(trial, found, expected, tolerances)
     if worst is not None:
         i, place, margin = worst
@@ -92,10 +92,11 @@ def _blame_value(trial: Trial[V], i: int, expected: str, found: str, margin: flo
 
 def check_gradient(trial: Trial[V]) -> None:
     """The gradient of every input equals the derivative of the reference."""
-    mismatch = trial.compare("gradient of input", trial.run.gradients, trial.truth)
+    errors = trial.truth_error
+    mismatch = trial.compare("gradient of input", trial.run.gradients, trial.truth, errors)
     if mismatch is None or trial.kinked:  # what happens on a kink is the law `kink`
         return
-    trial.require("gradient of input", trial.run.gradients, trial.proof())
+    trial.require("gradient of input", trial.run.gradients, trial.proof(), errors)
 
 
 def check_second_order(trial: Trial[V]) -> None:
@@ -133,11 +134,11 @@ def check_kink(trial: Trial[V]) -> None:
     """At a kink the gradient is the documented convention, between the one-sided derivatives."""
     if not trial.kinked:
         return
-    if trial.gap > 0:
+    if any(gap > 0 for gap in trial.gaps.values()):
         raise Unresolved("a value lies next to a kink")
     trial.require("gradient at a kink, of input", trial.run.gradients, trial.truth)
-    kinked = [step for step in trial.program.steps if _lies_on_a_kink(trial, step)]
-    if len(kinked) > 1 or any(trial.values[i].size != 1 for i in kinked[0].operands):
+    (number, *others) = trial.gaps
+    if others or any(trial.values[i].size != 1 for i in trial.program.steps[number].operands):
         return  # several choices at once: the convention need not lie between the two sides
     random = np.random.default_rng(trial.program.n_values)
     direction = [random.normal(size=x.shape) for x in trial.program.inputs]
@@ -150,12 +151,6 @@ def check_kink(trial: Trial[V]) -> None:
     tau = right.error + left.error + 1e3 * trial.eps * (abs(low) + abs(high))
     if not low - tau <= slope <= high + tau:
         raise Broken("the derivative along a direction", f"between {low!r} and {high!r}", repr(slope))
-
-
-def _lies_on_a_kink(trial: Trial[V], step: Step) -> bool:
-    kinks = trial.engine.contracts[step.op].kinks
-    operands = [trial.values[i] for i in step.operands]
-    return kinks is not None and kinks.clearance(*operands, **step.attributes) == 0
 
 
 # -------------------------------------------------------------- What must not matter: against itself
@@ -343,3 +338,15 @@ LAWS: dict[str, Law] = {
     )
 }
 """The laws that are checked on every program, the telling ones first."""
+
+STANDING_LAWS: dict[str, tuple[Callable[[Engine[Any]], None], ...]] = {
+    "no_graph": (check_regions,),
+    "refcount": (check_growth,),
+    "depth": (check_depth,),
+}
+"""What is checked once for an engine, by the law to which it belongs."""
+
+SENTENCES = {name: law.sentence for name, law in LAWS.items()} | {
+    "depth": (check_depth.__doc__ or "").partition("\n")[0]
+}
+"""Every law, and what it says."""

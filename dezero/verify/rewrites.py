@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -101,29 +101,53 @@ def with_explicit_broadcasting(
     return replace(program, steps=tuple(steps), outputs=tuple(renumbered[o] for o in program.outputs))
 
 
-def perturbed(program: Program, random: np.random.Generator, eps: float) -> Program:
-    """The program with every input and every intermediate value multiplied by 1 or 1 ± eps."""
+def ancestors(program: Program, steps: Iterable[int]) -> set[int]:
+    """The values from which the operands of some steps are computed, themselves included."""
+    places = list(program.places())
+    needed = {operand for number in steps for operand in program.steps[number].operands}
+    for step, first in reversed(places):
+        if any(first + k in needed for k in range(step.n_out)):
+            needed.update(step.operands)
+    return needed
+
+
+def perturbed(
+    program: Program, random: np.random.Generator, eps: float, fixed: Container[int] = ()
+) -> Program:
+    """The program with inputs and intermediate values multiplied by 1 or 1 ± eps, element by element.
+
+    The factors are inputs of their own, behind those of the program.
+
+    Args:
+        program: The program.
+        random: Where the signs come from.
+        eps: How far to move.
+        fixed: Values that are multiplied by 1 only.
+    """
     dtype = program.dtype
 
-    def factor(shape: tuple[int, ...]) -> Array:
-        return np.asarray(1 + eps * random.integers(-1, 2, shape), dtype)
+    def factor(value: int, shape: tuple[int, ...]) -> Array:
+        signs = np.zeros(shape) if value in fixed else random.integers(-1, 2, shape)
+        return np.asarray(1 + eps * signs, dtype)
 
     shapes = [y.shape for y in evaluate(program)]
     n_inputs = len(program.inputs)
-    inputs = [np.asarray(x * factor(x.shape), dtype) for x in program.inputs]
-    n_factors = program.n_values - n_inputs
-    inputs += [factor(shape) for shape in shapes[n_inputs:]]
+    inputs = [np.asarray(x * factor(i, x.shape), dtype) for i, x in enumerate(program.inputs)]
+    inputs += [factor(i, shapes[i]) for i in range(n_inputs, program.n_values)]
     steps: list[Step] = []
     renumbered = list(range(n_inputs))
-    n_values = n_inputs + n_factors
+    n_values = program.n_values
     for step, first in program.places():
         steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
         for k in range(step.n_out):
             steps.append(Step("mul", (n_values + k, first + k)))
             renumbered.append(n_values + step.n_out + k)
         n_values += 2 * step.n_out
-    return Program(
-        tuple(inputs), tuple(steps), tuple(renumbered[i] for i in program.outputs), program.seeds
+    return replace(
+        program,
+        inputs=tuple(inputs),
+        steps=tuple(steps),
+        outputs=tuple(renumbered[i] for i in program.outputs),
     )
 
 

@@ -500,7 +500,7 @@ def _index_into(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> Att
         return bits.choose(2)
     n = x.shape[0]
     if bits.choose(2) and n:  # repeated
-        return np.arange(n) // 2
+        return np.array([i // 2 for i in range(n)])
     return slice(1, n + 1) if bits.choose(2) else slice(0, n)
 
 

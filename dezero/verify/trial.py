@@ -20,7 +20,7 @@ from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
 from dezero.verify.program import Program
 from dezero.verify.reference import evaluate
-from dezero.verify.rewrites import perturbed, places_when_perturbed
+from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
 
 SAFETY = 10.0
 """How many times the estimated rounding a difference must exceed."""
@@ -52,8 +52,8 @@ class Broken(Exception):
     ) -> None:
         super().__init__(what, str(expected), str(found), margin, step)
         self.what = what
-        self.expected = str(expected)
-        self.found = str(found)
+        self.expected: str = str(expected)
+        self.found: str = str(found)
         self.margin = margin
         self.step = step
 
@@ -81,8 +81,8 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        self.eps = float(np.finfo(program.dtype.name).eps)
-        self.worst_margin = 0.0
+        self.eps: float = float(np.finfo(program.dtype.name).eps)
+        self.worst_margin: float = 0.0
         """The largest part of a tolerance that a difference took up, in laws that held."""
 
     @cached_property
@@ -99,6 +99,11 @@ class Trial(Generic[V]):
     def truth(self) -> list[Array]:
         """The gradient of every input, by complex step."""
         return complex_step(self.exact_program)
+
+    @property
+    def truth_error(self) -> list[Array]:
+        """How far off the truth may be: here no further than rounding goes."""
+        return [np.zeros(x.shape) for x in self.program.inputs]
 
     def proof(self) -> list[Array]:
         """The gradient of every input, by balls.
@@ -145,26 +150,31 @@ class Trial(Generic[V]):
         return [self.engine.gradient(leaf) for leaf in leaves]
 
     @cached_property
-    def gap(self) -> float:
-        """The distance of the nearest operand to a kink of its operation; inf without kinks."""
-        nearest = np.inf
-        values = self.values
-        for step in self.program.steps:
+    def gaps(self) -> dict[int, float]:
+        """The distance to a kink for each step, by number, that comes near one."""
+        near: dict[int, float] = {}
+        for number, step in enumerate(self.program.steps):
             kinks = self.engine.contracts[step.op].kinks
             if kinks is not None:
-                operands = [values[i] for i in step.operands]
-                nearest = min(nearest, kinks.clearance(*operands, **step.attributes))
-        return nearest
+                operands = [self.values[i] for i in step.operands]
+                gap = kinks.clearance(*operands, **step.attributes)
+                if gap < NEAR_KINK:
+                    near[number] = gap
+        return near
 
     @property
     def kinked(self) -> bool:
         """Whether a value lies on a kink, or so near that rounding may put it on either side."""
-        return self.gap < NEAR_KINK
+        return bool(self.gaps)
 
     # --- comparison ---
 
     def compare(
-        self, what: str, found: Sequence[Array | None], expected: Sequence[Array]
+        self,
+        what: str,
+        found: Sequence[Array | None],
+        expected: Sequence[Array],
+        errors: Sequence[Array] | None = None,
     ) -> Mismatch | None:
         """The worst difference that rounding does not explain, if there is one.
 
@@ -172,16 +182,25 @@ class Trial(Generic[V]):
             what: What is compared, for the error.
             found: What the engine gives; None counts as zeros.
             expected: What it should give.
+            errors: How far off the expected may be.
         """
-        few = [self.few_roundings(e) for e in expected]
-        worst = self._worst(what, found, expected, few)
-        if worst is None or self.kinked:  # moved off a kink, values jump: no spread tells then
-            return worst
-        return self._worst(what, found, expected, self._tolerances(expected))
+        tolerances = [self.few_roundings(e) for e in expected]
+        if errors is not None:
+            tolerances = [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
+        if self._worst(what, found, expected, tolerances) is None:
+            return None
+        tolerances = [t + SAFETY * s for t, s in zip(tolerances, self.spread, strict=True)]
+        return self._worst(what, found, expected, tolerances)
 
-    def require(self, what: str, found: Sequence[Array | None], expected: Sequence[Array]) -> None:
+    def require(
+        self,
+        what: str,
+        found: Sequence[Array | None],
+        expected: Sequence[Array],
+        errors: Sequence[Array] | None = None,
+    ) -> None:
         """Raises Broken if `compare` finds a difference."""
-        mismatch = self.compare(what, found, expected)
+        mismatch = self.compare(what, found, expected, errors)
         if mismatch is not None:
             raise mismatch.broken()
 
@@ -190,11 +209,6 @@ class Trial(Generic[V]):
         size = np.abs(expected, dtype=np.float64)
         n = 2 + len(self.program.steps)
         return np.asarray(n * self.eps * (size + 0.25 * np.max(size, initial=0.0)))
-
-    def _tolerances(self, expected: Sequence[Array]) -> list[Array]:
-        few = [self.few_roundings(e) for e in expected]
-        spread = self.spread or [np.zeros(e.shape) for e in expected]
-        return [f + SAFETY * s for f, s in zip(few, spread, strict=True)]
 
     def _worst(
         self,
@@ -246,16 +260,18 @@ class Trial(Generic[V]):
 
     def _spread_of(self, result: Callable[[Program], list[Array]]) -> list[Array]:
         """The largest deviations of a result under random perturbations of the program."""
-        if "mul" not in self.engine.contracts:
-            return []
         random = np.random.default_rng(len(self.program.steps))
-        runs = [result(perturbed(self.program, random, 0.0))]
-        runs += [result(perturbed(self.program, random, self.eps)) for _ in range(PERTURBED_RUNS)]
+        runs = [result(self._moved(random, 0.0))]
+        runs += [result(self._moved(random, self.eps)) for _ in range(PERTURBED_RUNS)]
         with np.errstate(all="ignore"):
             return [
-                np.max([np.abs(r.astype(np.float64) - rs[0]) for r in rs[1:]], axis=0)
+                np.max([np.abs(np.subtract(r, rs[0], dtype=float)) for r in rs[1:]], axis=0)
                 for rs in zip(*runs, strict=True)
             ]
+
+    def _moved(self, random: np.random.Generator, eps: float) -> Program:
+        """The program, perturbed, but for what leads to a kink: moved off it, values would jump."""
+        return perturbed(self.program, random, eps, ancestors(self.program, self.gaps))
 
     def spread_of(self, result: Callable[[Program], float]) -> float:
         """How far a number moves that is made of the perturbed program."""

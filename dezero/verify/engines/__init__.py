@@ -39,9 +39,11 @@ class Engine(ABC, Generic[V]):
         name: As the user names it.
         contracts: The operations that it claims, by name.
         differentiates_twice: Whether its gradients can be differentiated.
+        module: Where its operations can be imported from, as classes, to show a program as code.
     """
 
-    name: ClassVar[str]
+    name: str
+    module: ClassVar[str]
     differentiates_twice: ClassVar[bool]
 
     @property

@@ -22,6 +22,7 @@ class DezeroEngine(Engine[Variable]):
 
     name = "dezero"
     differentiates_twice = True
+    module = "dezero.functions"
 
     @property
     def contracts(self) -> Mapping[str, Contract]:

@@ -1,0 +1,255 @@
+"""A campaign: many random programs against the laws, until one breaks a law or the budget is spent.
+
+The programs come in shards, each a run of Hypothesis with a seed of its own that follows from the
+campaign's. So a campaign depends on its seed alone, and goes on in shards as long as there is time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from dezero.contract import Contract
+from dezero.verify.engines import Engine
+from dezero.verify.laws import LAWS, STANDING_LAWS
+from dezero.verify.program import Program
+from dezero.verify.trial import Broken, Trial, Unresolved
+
+SHARD = 250
+"""How many programs Hypothesis draws in one run."""
+_SLOW_IS_FINE = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large)
+MOST_UNRESOLVED = 0.05
+"""The largest share of unresolved samples with which a campaign still counts as held."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign shall do.
+
+    Attributes:
+        programs: Where the programs come from.
+        trial: Makes a trial of a program.
+        contracts: The operations that occur, for the coverage.
+        laws: The names of the laws.
+        seed: From which all randomness follows.
+        examples: The number of programs; None for as many as there is time for.
+        seconds: The time; None for as long as the programs take.
+    """
+
+    programs: st.SearchStrategy[Program]
+    trial: Callable[[Program], Trial[Any]]  # the laws do not ask what an engine's variables are
+    contracts: Mapping[str, Contract]
+    laws: Sequence[str]
+    seed: int
+    examples: int | None = 1000
+    seconds: float | None = None
+
+
+@dataclass
+class Counterexample:
+    """A program that breaks a law.
+
+    Attributes:
+        law: The law's name.
+        program: The program, shrunk.
+        broken: What was expected, and what was found.
+        seed: The seed of the campaign.
+    """
+
+    law: str
+    program: Program | None
+    broken: Broken
+    seed: int
+
+
+@dataclass
+class Tally:
+    """What a campaign has done so far.
+
+    Attributes:
+        examples: The programs that were tried.
+        elapsed: The seconds that they took.
+        held: For each law how often it held.
+        unresolved: For each law and reason how often nothing could be decided.
+        cost: For each law the seconds that it took.
+        operations: How often each operation occurred.
+        pairs: How often an operation fed another.
+        worst_margin: The largest part of a tolerance that a difference took up.
+        kinked: The programs with a value on a kink.
+        steps: How many programs had so many steps.
+        counterexample: What ended it, if anything did.
+    """
+
+    examples: int = 0
+    elapsed: float = 0.0
+    held: Counter[str] = field(default_factory=Counter[str])
+    unresolved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    cost: defaultdict[str, float] = field(default_factory=lambda: defaultdict[str, float](float))
+    operations: Counter[str] = field(default_factory=Counter[str])
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    worst_margin: float = 0.0
+    kinked: int = 0
+    steps: Counter[int] = field(default_factory=Counter[int])
+    counterexample: Counterexample | None = None
+
+    @property
+    def samples(self) -> int:
+        """How often a law was asked."""
+        return self.held.total() + self.unresolved.total()
+
+    @property
+    def unresolved_share(self) -> float:
+        """The largest share of samples that one law could not decide."""
+        shares = [0.0]
+        for law in LAWS:
+            undecided = sum(n for (name, _), n in self.unresolved.items() if name == law)
+            if undecided:
+                shares.append(undecided / (undecided + self.held[law]))
+        return max(shares)
+
+    def missing_pairs(self, contracts: Mapping[str, Contract]) -> list[tuple[str, str]]:
+        """The ordered pairs of operations of which the first never fed the second."""
+        return [(a, b) for a in contracts for b in contracts if (a, b) not in self.pairs]
+
+    def count(self, program: Program) -> None:
+        """Take a program into the coverage."""
+        self.steps[len(program.steps)] += 1
+        maker: dict[int, str] = {}
+        for step, first in program.places():
+            self.operations[step.op] += 1
+            for operand in step.operands:
+                if operand in maker:
+                    self.pairs[maker[operand], step.op] += 1
+            for k in range(step.n_out):
+                maker[first + k] = step.op
+
+
+Listener = Callable[[Tally], None]
+
+
+class _Found(Exception):
+    """A law is broken. One class for each law, so that shrinking keeps to the law."""
+
+    def __init__(self, law: str, program: Program, broken: Broken) -> None:
+        super().__init__(law)
+        self.law = law
+        self.program = program
+        self.broken = broken
+
+
+_FOUND: dict[str, type[_Found]] = {name: type(f"Found_{name}", (_Found,), {}) for name in LAWS}
+
+
+def run(plan: Plan, listener: Listener = lambda _: None) -> Tally:
+    """Runs a campaign to its end.
+
+    Args:
+        plan: What to do.
+        listener: Is told now and then how far it is.
+    """
+    tally = Tally()
+    start = time.monotonic()
+    shard = 0
+    while plan.examples is None or tally.examples < plan.examples:
+        left = None if plan.examples is None else plan.examples - tally.examples
+        if plan.seconds is not None and time.monotonic() - start >= plan.seconds:
+            break
+        before = tally.examples
+        _run_shard(plan, tally, shard, SHARD if left is None else min(SHARD, left), start, listener)
+        shard += 1
+        if tally.counterexample is not None or tally.examples == before:
+            break
+    tally.elapsed = time.monotonic() - start
+    listener(tally)
+    return tally
+
+
+def _run_shard(
+    plan: Plan, tally: Tally, shard: int, examples: int, start: float, listener: Listener
+) -> None:
+    deadline = None if plan.seconds is None else start + plan.seconds
+    shrinking = False
+
+    def test(program: Program) -> None:
+        nonlocal shrinking
+        if deadline is not None and time.monotonic() > deadline and not shrinking:
+            return
+        if shrinking:
+            judge(plan, program, Tally())
+            return
+        tally.examples += 1
+        tally.count(program)
+        try:
+            judge(plan, program, tally)
+        except _Found:
+            shrinking = True
+            raise
+        if tally.examples % 10 == 0:
+            tally.elapsed = time.monotonic() - start
+            listener(tally)
+
+    configured = hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,  # also where a CI is noticed: the seed is ours
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=hypothesis.Verbosity.quiet,
+        suppress_health_check=_SLOW_IS_FINE,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+    )(hypothesis.seed(plan.seed * 1_000_003 + shard)(hypothesis.given(plan.programs)(test)))
+    try:
+        configured()
+    except _Found as found:
+        tally.counterexample = Counterexample(found.law, found.program, found.broken, plan.seed)
+
+
+def judge(plan: Plan, program: Program, tally: Tally) -> None:
+    """Holds a program against the laws of a plan; raises `_Found` at the first that is broken."""
+    trial = plan.trial(program)
+    for name in plan.laws:
+        if name not in LAWS:
+            continue
+        begun = time.perf_counter()
+        try:
+            LAWS[name].check(trial)
+            tally.held[name] += 1
+        except Unresolved as reason:
+            tally.unresolved[name, str(reason)] += 1
+        except Broken as broken:
+            raise _FOUND[name](name, program, broken) from None
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # The engine failed on a valid program: that, too, is a finding.
+            raise _FOUND[name](name, program, crash(error)) from error
+        finally:
+            tally.cost[name] += time.perf_counter() - begun
+    tally.worst_margin = max(tally.worst_margin, trial.worst_margin)
+    tally.kinked += trial.kinked
+
+
+def crash(error: Exception) -> Broken:
+    """An exception of the engine as a broken law."""
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    return Broken("the program runs", "no exception", f"{type(error).__name__}: {error}{notes}")
+
+
+def standing(engine: Engine[Any], laws: Sequence[str], tally: Tally, seed: int) -> None:
+    """Holds an engine against the laws that no single program decides."""
+    for name in laws:
+        if name not in STANDING_LAWS or tally.counterexample is not None:
+            continue
+        begun = time.perf_counter()
+        try:
+            for check in STANDING_LAWS[name]:
+                check(engine)
+            tally.held[name] += 1
+        except Broken as broken:
+            tally.counterexample = Counterexample(name, None, broken, seed)
+        tally.cost[name] += time.perf_counter() - begun
