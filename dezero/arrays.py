@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import EllipsisType
+from types import EllipsisType, NoneType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -20,7 +20,14 @@ from dezero.contract import Array
 Axes: TypeAlias = int | tuple[int, ...] | None
 Shape: TypeAlias = tuple[int, ...]
 IndexPart: TypeAlias = (
-    int | slice | EllipsisType | None | list[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]
+    int
+    | slice
+    | EllipsisType
+    | None
+    | list[int]
+    | tuple[int, ...]
+    | NDArray[np.integer[Any]]
+    | NDArray[np.bool_]
 )
 Index: TypeAlias = IndexPart | tuple[IndexPart, ...]
 """What stands between the brackets of ``x[...]``: NumPy's basic, integer-array and boolean indices."""
@@ -28,12 +35,18 @@ Index: TypeAlias = IndexPart | tuple[IndexPart, ...]
 
 def as_array(x: object) -> Array:
     """``x`` as an ndarray: itself if it is one, else a new one (NumPy makes scalars of 0-d results)."""
+    # The check has lost which elements an ndarray has; any will do.
     return cast(Array, x) if isinstance(x, np.ndarray) else np.asarray(x)
 
 
 def is_array_or_number(x: object) -> bool:
     """Whether ``x`` is what an array can be made of without guessing: no list, no string."""
     return isinstance(x, (np.ndarray, np.generic, int, float))
+
+
+def floating(x: Array) -> Array:
+    """``x`` itself if its elements are floating, else in float64: integers wrap, booleans have no minus."""
+    return x if x.dtype.kind in "fO" else x.astype(np.float64)
 
 
 def reduced_axes(ndim: int, axis: Axes) -> tuple[int, ...]:
@@ -91,6 +104,7 @@ def cosh(x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + exp(-x)), elementwise, with no overflow on either side."""
+    x = floating(x)
     small = np.exp(-np.abs(x))
     return as_array(np.where(x >= 0, 1 / (1 + small), small / (1 + small)))
 
@@ -160,7 +174,7 @@ def prod(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
 
 def flip(x: Array, axis: int | None = None) -> Array:
     """The order of the elements reversed along an axis; along all by default."""
-    return np.flip(x, axis)
+    return as_array(np.flip(x, axis))
 
 
 def roll(x: Array, shift: int, axis: int | None = None) -> Array:
@@ -195,9 +209,10 @@ def get_item_grad(gy: Array, slices: Index, in_shape: Shape) -> Array:
 
 
 def picks_repeatedly(slices: Index) -> bool:
-    """Whether an index can pick an element more than once: only integer arrays and lists can."""
+    """Whether an index can pick an element more than once: arrays, lists and tuples of integers can."""
     parts = slices if isinstance(slices, tuple) else (slices,)
     return any(
-        isinstance(part, list) or (isinstance(part, np.ndarray) and part.dtype != np.bool_)
+        not isinstance(part, (int, np.integer, slice, EllipsisType, NoneType))
+        and np.asarray(part).dtype != np.bool_
         for part in parts
     )

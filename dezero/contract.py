@@ -181,11 +181,13 @@ class Kinks:
 
 
 def _gap_between_largest(x: Array, axis: int | tuple[int, ...] | None = None, **_: object) -> float:
+    if x.size == 0:
+        return math.inf
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     reduced = sorted(a % x.ndim for a in axes) if x.ndim else []
     kept = [a for a in range(x.ndim) if a not in reduced]
     rows = np.transpose(x, kept + reduced).reshape(*(x.shape[a] for a in kept), -1)
-    if x.size == 0 or rows.shape[-1] < 2:
+    if rows.shape[-1] < 2:
         return math.inf
     ordered = np.sort(rows, axis=-1)
     return _least(ordered[..., -1] - ordered[..., -2])

@@ -5,12 +5,13 @@ Also the names of `dezero.graph`, so that ``dezero.core`` has all that DeZero pr
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, Shape, as_array, kept_shape, reduced_size
+from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, reduced_size
 from dezero.config import Config, no_grad, test_mode, using_config
 from dezero.contract import (
     AT_ZERO,
@@ -36,7 +37,6 @@ from dezero.graph import (
     as_variable,
     grad,
     setup_variable,
-    values,
 )
 from dezero.operation import Binary, Operation, Unary
 
@@ -183,7 +183,7 @@ class Power(Binary, domain=POSITIVE_BASE, saves="aby"):
         return as_array(a**b)
 
     def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        return gy * (b * a ** (b - 1)), gy * (y * xp.log(xp.where(a > 0, a, 1.0)))
+        return gy * (b * a ** (b - 1.0)), gy * (y * xp.log(xp.where(a > 0, a, 1.0)))
 
 
 class Reshape(
@@ -464,10 +464,10 @@ def abs(x: Operand) -> Variable:
 
 
 def pow(x: Operand, c: Operand) -> Variable:
-    """The power x^c: by a Python number for every x where it is real, by a variable for x > 0."""
-    if isinstance(c, (int, float)) and not isinstance(c, np.generic):
-        return Pow(c)(x)
-    return Power()(x, c)
+    """The power x^c: by a number for every x where it is real, by a variable or an array for x > 0."""
+    if isinstance(c, np.generic):
+        return Pow(c.item())(x)
+    return Pow(c)(x) if isinstance(c, (int, float)) else Power()(x, c)
 
 
 def reshape(x: Operand, shape: int | Sequence[int]) -> Variable:
@@ -519,9 +519,11 @@ def matmul(a: Operand, b: Operand) -> Variable:
     return MatMul()(a, b)
 
 
-def get_item(x: Operand, slices: Index | Variable) -> Variable:
-    """The elements x[slices]."""
-    return GetItem(values(slices) if isinstance(slices, Variable) else slices)(x)
+def get_item(x: Operand, slices: Index | Variable | tuple[IndexPart | Variable, ...]) -> Variable:
+    """The elements x[slices]; an index array may come as a Variable."""
+    parts = slices if isinstance(slices, tuple) else (slices,)
+    plain = tuple(part.data if isinstance(part, Variable) else part for part in parts)
+    return GetItem(plain if isinstance(slices, tuple) else plain[0])(x)
 
 
 def get_item_grad(gy: Operand, slices: Index, in_shape: Shape) -> Variable:
@@ -531,4 +533,5 @@ def get_item_grad(gy: Operand, slices: Index, in_shape: Shape) -> Variable:
 
 def as_shape(shape: int | Sequence[int]) -> Shape:
     """A shape as a tuple, also of one length."""
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+    lengths = shape if isinstance(shape, Sequence) else (shape,)
+    return tuple(operator.index(n) for n in lengths)

@@ -264,7 +264,7 @@ class Sigmoid(Unary, domain=REALS, saves="xy"):
         return arrays.sigmoid(x)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        slope: T = y * xp.sigmoid(-x)  # 1 - y would cancel where y rounds to 1
+        slope: T = y * xp.sigmoid(-1.0 * x)  # 1 - y would cancel where y rounds to 1
         return gy * slope
 
 
@@ -272,6 +272,7 @@ class Softplus(Unary, domain=REALS, saves="x"):
     """log(1 + eˣ), a smooth relu."""
 
     def forward(self, x: Array) -> Array:
+        x = arrays.floating(x)
         return as_array(np.logaddexp(x, x.dtype.type(0)))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
@@ -680,6 +681,7 @@ class LogSumExp(
     """log Σ eˣ over some axes."""
 
     def forward(self, x: Array) -> Array:
+        x = arrays.floating(x)
         largest = np.max(x, self.axis, keepdims=True)
         shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
         total = np.sum(np.exp(x - shift), self.axis, keepdims=True)
@@ -688,7 +690,10 @@ class LogSumExp(
         return y if self.keepdims else y.reshape(np.sum(y, self.axis).shape)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        return self.kept(xp, gy, x) * xp.exp(x - self.kept(xp, y, x))
+        top = self.kept(xp, y, x)
+        shares = xp.exp(x - xp.where(top > -np.inf, top, 0.0))
+        total = xp.sum(shares, self.axis, True)  # 1, but for the rounding of y
+        return self.kept(xp, gy, x) * (shares / xp.where(total > 0, total, 1.0))
 
 
 class Softmax(Unary, domain=REALS, saves="y", attributes={"axis": Attribute.AXIS}):
@@ -721,6 +726,7 @@ class LogSoftmax(Unary, domain=REALS, saves="y", attributes={"axis": Attribute.A
 
 
 def _log_softmax(x: Array, axis: int) -> Array:
+    x = arrays.floating(x)
     if x.size == 0:
         return x.copy()
     shifted = x - np.max(x, axis, keepdims=True)

@@ -8,15 +8,21 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, cast
 
 import numpy as np
+from hypothesis import strategies as st
 
 from dezero.contract import NO_ATTRIBUTES, REALS, Array, Contract, Domain, Shapes, Smoothness
-from dezero.graph import Variable
+from dezero.graph import Function, Variable
+from dezero.operation import Operation
+from dezero.verify import campaign
+from dezero.verify.campaign import Plan, Tally
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import ladders
