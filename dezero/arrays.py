@@ -45,7 +45,7 @@ def is_array_or_number(x: object) -> bool:
 
 
 def floating(x: Array) -> Array:
-    """``x`` itself if its elements are floating, else in float64: integers wrap, booleans have no minus."""
+    """``x`` itself if its elements are floating, else in float64: integers would wrap."""
     return x if x.dtype.kind in "fO" else x.astype(np.float64)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import heapq
 import itertools
+import operator
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,6 +152,8 @@ class Variable:
 
     @data.setter
     def data(self, data: Array) -> None:
+        if _missing(data):
+            raise TypeError("the data of a variable can be replaced, but not taken away")
         self._data = _checked(data)
         if data.shape != self.node.shape or data.dtype != self.node.dtype:
             # What was recorded of the old value has its shape: the new one is a leaf of its own.
@@ -217,13 +220,13 @@ class Variable:
         if not is_leaf:
             received.append((self, None))
         for leaf, g in found.leaves.items():
-            variable = self if leaf is self.node else leaf.variable()
+            variable = self if leaf is self.node else leaf.living()
             if variable is not None:
                 received.append((variable, reading.gradient(variable, variable.grad, g)))
         for function, gys in found.interior.items():
             for output, gy in zip(function.outputs, gys, strict=True):
                 variable = output()
-                if variable is not None and gy is not None:
+                if variable is not None and variable.creator is function and gy is not None:
                     received.append((variable, reading.gradient(variable, None, gy)))
         for variable, gradient in received:
             variable.grad = gradient
@@ -267,6 +270,9 @@ class Variable:
 
     def __int__(self) -> int:
         return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
 
     def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> object:
         # Not Array: NumPy's stubs would take x for an ArrayLike, and array * x for an array.
@@ -424,7 +430,7 @@ def _missing(data: object) -> bool:
 def _unpacked(numbers: Sequence[int | Sequence[int] | None]) -> tuple[int, ...]:
     """``(2, 3)`` from the arguments ``2, 3`` or from the one argument ``(2, 3)``."""
     given = numbers[0] if len(numbers) == 1 and isinstance(numbers[0], Sequence) else numbers
-    return tuple(cast(SupportsIndex, n).__index__() for n in given)  # anything else: TypeError
+    return tuple(operator.index(cast(SupportsIndex, n)) for n in given)  # anything else: TypeError
 
 
 # ----------------------------------------------------------------------------------------------- Node
@@ -464,12 +470,17 @@ class Node:
         self.index = 0
         self.generation = 0
 
+    def living(self) -> Variable | None:
+        """The Variable that is a handle on this Node, if it is alive and has not moved on."""
+        variable = self.variable()
+        return variable if variable is not None and variable.node is self else None
+
     def handle(self, data: Array | None) -> Variable:
         """The living Variable that holds ``data``, else a new one on this Node.
 
         Without data, the living Variable, or one that holds a stand-in (see `stand_in`).
         """
-        variable = self.variable()
+        variable = self.living()
         if variable is not None and (data is None or variable.data is data):
             return variable
         handle = Variable(stand_in(self.shape, self.dtype) if data is None else data)
@@ -577,22 +588,30 @@ class Function:
 
     def _variables(self, operands: tuple[Operand, ...]) -> list[Variable]:
         """The operands as Variables; a Python number takes the element type of the others."""
-        variables: list[Variable] = []
+        variables: list[Variable | None] = []
+        numbers: list[int] = []
         for i, operand in enumerate(operands):
             if isinstance(operand, Variable):
                 if _missing(operand.data):
                     raise TypeError(f"{self.name}: operand {i} has no data yet")
                 variables.append(operand)
             elif isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
-                others = [values(o).dtype for o in operands if not isinstance(o, (int, float))]
-                dtype = np.result_type(*others, operand) if others else None
-                variables.append(Variable(np.array(operand, dtype)))
+                numbers.append(i)
+                variables.append(None)
             else:
                 try:
                     variables.append(as_variable(operand))
                 except TypeError as error:
                     raise TypeError(f"{self.name}: operand {i}: {error}") from None
-        return variables
+        others = [x.data for x in variables if x is not None]
+        for i in numbers:
+            number = operands[i]
+            if others and others[0].dtype.kind == "f" and len(others) == 1:
+                dtype = others[0].dtype  # what result_type would say, sooner
+            else:
+                dtype = np.result_type(*[x.dtype for x in others], number) if others else None
+            variables[i] = Variable(np.array(number, dtype))
+        return cast("list[Variable]", variables)  # no None is left
 
     def _checked_output(self, y: object) -> Array:
         if is_array_or_number(y):
@@ -603,8 +622,8 @@ class Function:
         self, inputs: list[Variable], xs: list[Array], outputs: list[Variable], ys: list[Array]
     ) -> None:
         """Make this application a part of the graph."""
-        self.input_nodes = tuple([x.node for x in inputs])
-        self.generation = max([node.generation for node in self.input_nodes], default=0)
+        self.input_nodes = nodes = tuple([x.node for x in inputs])
+        self.generation = max([node.generation for node in nodes], default=0)
         self.outputs = tuple([y.node.variable for y in outputs])
         self.output_types = tuple([(y.shape, y.dtype) for y in ys])
         self.saved = self._keep(xs, ys)
@@ -629,19 +648,15 @@ class Function:
         saved = self.saved[: len(self.input_nodes)]
         return [node.handle(x) for node, x in zip(self.input_nodes, saved, strict=True)]
 
-    def output_handles(self) -> list[Variable]:
-        """Its outputs: the living Variables, or new handles, to which `outputs` then refers."""
-        handles: list[Variable] = []
-        saved = self.saved[len(self.input_nodes) :]
-        for index, output in enumerate(self.outputs):
-            y = saved[index]
-            handle = output()
-            if handle is None or handle.creator is not self or (y is not None and handle.data is not y):
-                handle = Variable(stand_in(*self.output_types[index]) if y is None else y)
-                handle.node.set_creator(self, index)
-            handles.append(handle)
-        self.outputs = tuple([handle.node.variable for handle in handles])
-        return handles
+    def output_handle(self, index: int) -> Variable:
+        """One of its outputs: the living Variable, or a new handle."""
+        y = self.saved[len(self.input_nodes) + index]
+        variable = self.outputs[index]()
+        if variable is not None and variable.creator is self and (y is None or variable.data is y):
+            return variable
+        handle = Variable(stand_in(*self.output_types[index]) if y is None else y)
+        handle.node.set_creator(self, index)
+        return handle
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
         """The cotangents of the inputs from those of the outputs, by `backward`, checked.
@@ -650,10 +665,14 @@ class Function:
             TypeError: `backward` returned something other than Variables and Nones.
             ValueError: It returned more or fewer than there are inputs.
         """
-        handles = self.output_handles()  # alive while the rule may ask `outputs` for them
-        with using_config("enable_backprop", reading.records):
-            given = self.backward(*[reading.to_variable(gy) for gy in gys])
-        del handles
+        outputs = self.outputs
+        handles = [self.output_handle(index) for index in range(len(outputs))]
+        self.outputs = tuple([weakref.ref(handle) for handle in handles])
+        try:
+            with using_config("enable_backprop", reading.records):
+                given = self.backward(*[reading.to_variable(gy) for gy in gys])
+        finally:
+            self.outputs = outputs
         gxs = given if isinstance(given, (tuple, list)) else (given,)
         n_inputs = len(self.input_nodes)
         if len(gxs) != n_inputs:
@@ -677,23 +696,20 @@ class Reading(ABC, Generic[T]):
     """A way to read rules: what stands for the operands, and which functions are called on them.
 
     Attributes:
+        xp: The functions that rules call.
         records: Whether the computation of the gradients is recorded.
     """
 
+    xp: Namespace[T]
     records: ClassVar[bool]
 
-    @property
     @abstractmethod
-    def xp(self) -> Namespace[T]:
-        """The functions that rules call."""
+    def input(self, node: Node, saved: Array | None) -> T:
+        """An input of an application; a stand-in if it was not saved."""
 
     @abstractmethod
-    def inputs(self, function: Function) -> Sequence[T]:
-        """The inputs of an application; stand-ins for what was not saved."""
-
-    @abstractmethod
-    def outputs(self, function: Function) -> Sequence[T]:
-        """The outputs of an application; stand-ins for what was not saved."""
+    def output(self, function: Function, index: int, saved: Array | None) -> T:
+        """An output of an application; a stand-in if it was not saved."""
 
     @abstractmethod
     def from_variable(self, variable: Variable) -> T:
@@ -712,29 +728,18 @@ class Reading(ABC, Generic[T]):
         if old is None:
             return self.to_variable(self.xp.identity(g))
         _check_gradient(variable, old)
-        return self.to_variable(self.from_variable(old) + g)
+        return self.to_variable(_cast(self, self.from_variable(old), variable.dtype) + g)
 
 
 class _ArrayReading(Reading[Array]):
     records = False
+    xp: Namespace[Array] = arrays
 
-    @property
-    def xp(self) -> Namespace[Array]:
-        return arrays
+    def input(self, node: Node, saved: Array | None) -> Array:
+        return stand_in(node.shape, node.dtype) if saved is None else saved
 
-    def inputs(self, function: Function) -> Sequence[Array]:
-        saved = function.saved[: len(function.input_nodes)]
-        return [
-            stand_in(node.shape, node.dtype) if x is None else x
-            for node, x in zip(function.input_nodes, saved, strict=True)
-        ]
-
-    def outputs(self, function: Function) -> Sequence[Array]:
-        saved = function.saved[len(function.input_nodes) :]
-        return [
-            stand_in(*kind) if y is None else y
-            for kind, y in zip(function.output_types, saved, strict=True)
-        ]
+    def output(self, function: Function, index: int, saved: Array | None) -> Array:
+        return stand_in(*function.output_types[index]) if saved is None else saved
 
     def from_variable(self, variable: Variable) -> Array:
         return variable.data
@@ -745,17 +750,14 @@ class _ArrayReading(Reading[Array]):
 
 class _VariableReading(Reading[Variable]):
     records = True
-    functions: VariableNamespace  # see `install`
+    xp: Namespace[Variable]  # this and the next: see `install`
+    functions: VariableNamespace
 
-    @property
-    def xp(self) -> VariableNamespace:
-        return self.functions
+    def input(self, node: Node, saved: Array | None) -> Variable:
+        return node.handle(saved)
 
-    def inputs(self, function: Function) -> Sequence[Variable]:
-        return function.inputs
-
-    def outputs(self, function: Function) -> Sequence[Variable]:
-        return function.output_handles()
+    def output(self, function: Function, index: int, saved: Array | None) -> Variable:
+        return function.output_handle(index)
 
     def from_variable(self, variable: Variable) -> Variable:
         return variable
@@ -770,7 +772,7 @@ VARIABLES = _VariableReading()
 
 def install(functions: VariableNamespace) -> None:
     """Say which functions rules and operators call on Variables: the package installs its own."""
-    VARIABLES.functions = functions
+    VARIABLES.functions = VARIABLES.xp = functions
 
 
 class Cotangents(Generic[T]):
@@ -828,7 +830,8 @@ def pull_back(
             gxs = function.pull(reading, _completed(reading, function, gys))
             for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
                 if gx is not None:
-                    accumulate(node, _fitted(reading, i, node, gx))
+                    fits = gx.shape == node.shape and gx.dtype is node.dtype
+                    accumulate(node, gx if fits else _fitted(reading, i, node, gx))
         except Exception as error:
             error.add_note(f"in the rule of {function.name}, generation {function.generation}")
             raise
@@ -837,10 +840,13 @@ def pull_back(
 
 def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> list[T]:
     """The cotangents of an application's outputs: zeros for those that nothing depends on."""
-    return [
-        reading.constant(np.zeros(shape, gradient_dtype(dtype))) if gy is None else gy
-        for gy, (shape, dtype) in zip(gys, function.output_types, strict=True)
-    ]
+    completed: list[T] = []
+    for index, gy in enumerate(gys):
+        if gy is None:
+            shape, dtype = function.output_types[index]
+            gy = reading.constant(np.zeros(shape, gradient_dtype(dtype)))
+        completed.append(gy)
+    return completed
 
 
 def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:

@@ -76,8 +76,9 @@ class Operation(Function):
 
     def _keep(self, xs: list[Array], ys: list[Array]) -> tuple[Array | None, ...]:
         saves = self.contract.saves
-        names = self.operand_names or ("",) * len(xs)
-        kept = [x if name in saves else None for name, x in zip(names, xs, strict=True)]
+        if not saves:
+            return (None,) * (len(xs) + len(ys))
+        kept = [x if name in saves else None for name, x in zip(self.operand_names, xs, strict=True)]
         return (*kept, *(ys if "y" in saves else [None] * len(ys)))
 
 
@@ -119,9 +120,10 @@ class Unary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        (x,) = reading.inputs(self)
-        (y,) = reading.outputs(self)
-        return (self.vjp(reading.xp, gys[0], x, y),)
+        (node,) = self.input_nodes
+        x, y = self.saved
+        gx = self.vjp(reading.xp, gys[0], reading.input(node, x), reading.output(self, 0, y))
+        return (gx,)
 
 
 class Binary(Operation, ABC):
@@ -159,9 +161,15 @@ class Binary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        a, b = reading.inputs(self)
-        (y,) = reading.outputs(self)
-        return self.vjp(reading.xp, gys[0], a, b, y)
+        left, right = self.input_nodes
+        a, b, y = self.saved
+        return self.vjp(
+            reading.xp,
+            gys[0],
+            reading.input(left, a),
+            reading.input(right, b),
+            reading.output(self, 0, y),
+        )
 
 
 class Nary(Operation, ABC):
@@ -190,7 +198,7 @@ class Nary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        return self.vjp(reading.xp, gys[0], reading.inputs(self))
+        return self.vjp(reading.xp, gys[0], [reading.input(node, None) for node in self.input_nodes])
 
 
 class Splitting(Operation, ABC):
@@ -220,5 +228,5 @@ class Splitting(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        (x,) = reading.inputs(self)
-        return (self.vjp(reading.xp, gys, x),)
+        (node,) = self.input_nodes
+        return (self.vjp(reading.xp, gys, reading.input(node, None)),)
