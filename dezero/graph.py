@@ -145,6 +145,16 @@ class Variable:
         self._data = _checked(data)
         self.node: Node = Node(weakref.ref(self), data)
 
+    @classmethod
+    def output_of(cls, function: Function | None, index: int, data: Array) -> Variable:
+        """A variable for an output of an application; with no function, a leaf."""
+        variable = cls.__new__(cls)
+        variable.name = None
+        variable.grad = None
+        variable._data = data
+        variable.node = Node(weakref.ref(variable), data, function, index)
+        return variable
+
     @property
     def data(self) -> Array:
         """The value. It reads None as long as a ``Variable(None)`` has been given none."""
@@ -424,7 +434,7 @@ def _checked(data: object) -> Array:
 
 
 def _missing(data: object) -> bool:
-    return data is None
+    return data is None  # in the eyes of the annotations it never is
 
 
 def _unpacked(numbers: Sequence[int | Sequence[int] | None]) -> tuple[int, ...]:
@@ -450,13 +460,19 @@ class Node:
 
     __slots__ = ("__weakref__", "creator", "dtype", "generation", "index", "shape", "variable")
 
-    def __init__(self, variable: weakref.ref[Variable], data: Array | None) -> None:
+    def __init__(
+        self,
+        variable: weakref.ref[Variable],
+        data: Array | None,
+        creator: Function | None = None,
+        index: int = 0,
+    ) -> None:
         self.variable: weakref.ref[Variable] = variable
         self.shape: Shape = () if data is None else data.shape
         self.dtype: np.dtype[np.generic] = np.dtype(np.float64) if data is None else data.dtype
-        self.creator: Function | None = None
-        self.index: int = 0
-        self.generation: int = 0
+        self.creator: Function | None = creator
+        self.index: int = index
+        self.generation: int = 0 if creator is None else creator.generation + 1
 
     def set_creator(self, creator: Function, index: int) -> None:
         """Make this the output ``index`` of ``creator``."""
@@ -580,55 +596,47 @@ class Function:
             error.add_note(f"in {self.name}({operands})")
             raise
         several = isinstance(given, (tuple, list))
-        ys = [function._checked_output(y) for y in (given if several else (given,))]
-        outputs = [Variable(y) for y in ys]
-        if recording():
-            function._record(variables, xs, outputs, ys)
+        ys = [
+            y if type(y) is np.ndarray else function._checked_output(y)
+            for y in (given if several else (given,))
+        ]
+        if not recording():
+            outputs = [Variable.output_of(None, 0, y) for y in ys]
+        else:
+            function.input_nodes = nodes = tuple([x.node for x in variables])
+            function.generation = max([node.generation for node in nodes], default=0)
+            function.saved = function._keep(xs, ys)
+            function.output_types = tuple([(y.shape, y.dtype) for y in ys])
+            outputs = [Variable.output_of(function, index, y) for index, y in enumerate(ys)]
+            function.outputs = tuple([y.node.variable for y in outputs])
         return outputs if several else outputs[0]
 
     def _variables(self, operands: tuple[Operand, ...]) -> list[Variable]:
         """The operands as Variables; a Python number takes the element type of the others."""
-        variables: list[Variable | None] = []
+        variables: list[Variable] = []
         numbers: list[int] = []
         for i, operand in enumerate(operands):
             if isinstance(operand, Variable):
                 if _missing(operand.data):
                     raise TypeError(f"{self.name}: operand {i} has no data yet")
-                variables.append(operand)
             elif isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
                 numbers.append(i)
-                variables.append(None)
-            else:
-                try:
-                    variables.append(as_variable(operand))
-                except TypeError as error:
-                    raise TypeError(f"{self.name}: operand {i}: {error}") from None
-        others = [x.data for x in variables if x is not None]
-        for i in numbers:
-            number = operands[i]
-            if others and others[0].dtype.kind == "f" and len(others) == 1:
-                dtype = others[0].dtype  # what result_type would say, sooner
-            else:
-                dtype = np.result_type(*[x.dtype for x in others], number) if others else None
-            variables[i] = Variable(np.array(number, dtype))
-        return cast("list[Variable]", variables)  # no None is left
+            try:
+                variables.append(as_variable(operand))
+            except TypeError as error:
+                raise TypeError(f"{self.name}: operand {i}: {error}") from None
+        if numbers:
+            others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
+            for i in numbers if others else ():
+                number = operands[i]
+                dtype = np.result_type(*others, number)
+                variables[i] = Variable.output_of(None, 0, np.array(number, dtype))
+        return variables
 
     def _checked_output(self, y: object) -> Array:
         if is_array_or_number(y):
             return as_array(y)
         raise TypeError(f"{self.name}.forward returned {type(y).__name__}; expected an ndarray")
-
-    def _record(
-        self, inputs: list[Variable], xs: list[Array], outputs: list[Variable], ys: list[Array]
-    ) -> None:
-        """Make this application a part of the graph."""
-        self.input_nodes = nodes = tuple([x.node for x in inputs])
-        self.generation = max([node.generation for node in nodes], default=0)
-        self.outputs = tuple([y.node.variable for y in outputs])
-        self.output_types = tuple([(y.shape, y.dtype) for y in ys])
-        self.saved = self._keep(xs, ys)
-        for index, y in enumerate(outputs):
-            y.node.set_creator(self, index)
 
     def _keep(self, xs: list[Array], ys: list[Array]) -> tuple[Array | None, ...]:
         """The arrays that the rule may read: here all, since nothing is known of the rule."""
@@ -654,9 +662,8 @@ class Function:
         variable = self.outputs[index]()
         if variable is not None and variable.creator is self and (y is None or variable.data is y):
             return variable
-        handle = Variable(stand_in(*self.output_types[index]) if y is None else y)
-        handle.node.set_creator(self, index)
-        return handle
+        data = stand_in(*self.output_types[index]) if y is None else y
+        return Variable.output_of(self, index, data)
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
         """The cotangents of the inputs from those of the outputs, by `backward`, checked.
