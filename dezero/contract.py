@@ -202,6 +202,8 @@ def _from_zero_unless_straight(x: Array, slope: float) -> float:
 
 
 def _from_bounds(x: Array, x_min: float, x_max: float) -> float:
+    if x_min >= x_max:  # then it is constant
+        return math.inf
     return _least(np.minimum(np.abs(x - x_min), np.abs(x - x_max)))
 
 
@@ -211,7 +213,7 @@ def _apart(a: Array, b: Array) -> float:
 
 AT_ZERO = Kinks("x = 0", "0", _from_zero)
 AT_ZERO_BY_SLOPE = Kinks("x = 0, unless slope = 1", "slope", _from_zero_unless_straight)
-AT_BOUNDS = Kinks("x = x_min or x = x_max", "1 where x_min ≤ x ≤ x_max", _from_bounds)
+AT_BOUNDS = Kinks("x = x_min or x = x_max, unless x_min ≥ x_max", "1", _from_bounds)
 WHERE_EQUAL = Kinks("a = b", "one half to each", _apart)
 LARGEST_TIED = Kinks(
     "the largest element is not unique", "equal shares to the tied elements", _gap_between_largest

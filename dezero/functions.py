@@ -234,7 +234,7 @@ class Arcsin(Unary, domain=WITHIN_ONE, saves="x"):
         return as_array(np.arcsin(x))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        return gy / xp.sqrt((1.0 - x) * (1.0 + x))
+        return gy / xp.sqrt(1.0 - x * x)
 
 
 class Arccos(Unary, domain=WITHIN_ONE, saves="x"):
@@ -244,7 +244,7 @@ class Arccos(Unary, domain=WITHIN_ONE, saves="x"):
         return as_array(np.arccos(x))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        return -gy / xp.sqrt((1.0 - x) * (1.0 + x))
+        return -gy / xp.sqrt(1.0 - x * x)
 
 
 class Arctan(Unary, domain=REALS, saves="x"):
@@ -328,6 +328,8 @@ class Clip(
         return as_array(np.clip(x, self.x_min, self.x_max))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        if self.x_min >= self.x_max:  # constant, also at the bounds
+            return gy * 0.0
         return xp.where((x >= self.x_min) & (x <= self.x_max), gy, 0.0)
 
 

@@ -40,6 +40,7 @@ class Plan:
         seed: From which all randomness follows.
         examples: The number of programs; None for as many as there is time for.
         seconds: The time; None for as long as the programs take.
+        certify: Whether to prove every gradient by enclosures, too.
     """
 
     programs: st.SearchStrategy[Program]
@@ -49,6 +50,7 @@ class Plan:
     seed: int
     examples: int | None = 1000
     seconds: float | None = None
+    certify: bool = False
 
 
 @dataclass
@@ -146,14 +148,15 @@ class _Found(Exception):
 _FOUND: dict[str, type[_Found]] = {name: type(f"Found_{name}", (_Found,), {}) for name in LAWS}
 
 
-def run(plan: Plan, listener: Listener = lambda _: None) -> Tally:
+def run(plan: Plan, listener: Listener = lambda _: None, tally: Tally | None = None) -> Tally:
     """Runs a campaign to its end.
 
     Args:
         plan: What to do.
         listener: Is told now and then how far it is.
+        tally: What was done before, to count on.
     """
-    tally = Tally()
+    tally = Tally() if tally is None else tally
     start = time.monotonic()
     shard = 0
     while plan.examples is None or tally.examples < plan.examples:
@@ -214,6 +217,7 @@ def _run_shard(
 def judge(plan: Plan, program: Program, tally: Tally) -> None:
     """Holds a program against the laws of a plan; raises `_Found` at the first that is broken."""
     trial = plan.trial(program)
+    trial.certify = plan.certify
     for name in plan.laws:
         if name not in LAWS:
             continue

@@ -227,9 +227,11 @@ def minimum(a: Array, b: Array) -> Value:
 
 
 def clip(x: Array, *, x_min: float, x_max: float) -> Value:
-    """min(x_max, max(x_min, x)). The derivative is 1 for x_min ≤ x ≤ x_max, bounds included."""
-    y = np.where(real(x) < x_min, x_min, x)
-    return np.where(real(y) > x_max, x_max, y)
+    """min(x_max, max(x_min, x)). Derivative on both bounds: 1, but 0 if nothing lies between them."""
+    if x_min >= x_max:
+        return x * 0 + x_max
+    below = np.where(real(x) < x_min, x_min, x)
+    return np.where(real(x) > x_max, x_max, below)
 
 
 def where(a: Array, b: Array, *, condition: Array) -> Value:

@@ -18,13 +18,16 @@ import numpy as np
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
-from dezero.verify.program import Program
+from dezero.verify.program import Program, ProgramError
 from dezero.verify.reference import evaluate
 from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
 
 SAFETY = 10.0
 """How many times the estimated rounding a difference must exceed."""
 PERTURBED_RUNS = 6
+_DOUBLE = float(np.finfo(np.float64).eps)
+_MOST_ROUNDING = 1e-10
+"""A float64 difference above this part of the largest element is not put down to rounding alone."""
 _WIDEST, _TINIEST = 1e-9, 1e-12
 """An enclosure settles a matter if its radius is below this part of it, or of a tiny number."""
 NEAR_KINK = 1e-2
@@ -82,8 +85,19 @@ class Trial(Generic[V]):
         self.engine = engine
         self.program = program
         self.eps: float = float(np.finfo(program.dtype.name).eps)
+        self.certify = False
+        """Whether the law of the gradient shall ask for a proof every time."""
         self.worst_margin: float = 0.0
         """The largest part of a tolerance that a difference took up, in laws that held."""
+
+    def check(self) -> None:
+        """Raises ProgramError unless the seeds have the shapes of the outputs."""
+        for k, (output, seed) in enumerate(zip(self.program.outputs, self.program.seeds, strict=True)):
+            if seed.shape != self.values[output].shape:
+                raise ProgramError(
+                    f"seed {k}: shape {seed.shape}; its output, value {output}, "
+                    f"has {self.values[output].shape}"
+                )
 
     @cached_property
     def exact_program(self) -> Program:
@@ -234,10 +248,39 @@ class Trial(Generic[V]):
 
     # --- rounding ---
 
+    def rounds(
+        self,
+        result: Callable[[Program], Sequence[Array]],
+        found: Sequence[Array],
+        truth: Sequence[Array],
+    ) -> bool:
+        """Whether a difference is one of rounding, since it goes away in the next wider precision.
+
+        A wrong rule is as wrong in any precision. A sum that cancels is better with more digits.
+
+        Args:
+            result: Computes what was found from a program.
+            found: What the engine gives in the precision of the program.
+            truth: What it should give.
+        """
+        wider = "float64" if self.program.dtype == np.float32 else "longdouble"
+        if np.finfo(wider).eps >= self.eps:
+            return False  # there is no wider one here
+        with np.errstate(all="ignore"):
+            again = result(self.program.astype(wider))
+            for g, f, e in zip(again, found, truth, strict=True):
+                off, before = np.abs(g - e), np.abs(np.subtract(f, e, dtype=float))
+                size = np.max(np.abs(e), initial=0.0)
+                if not np.all(off <= np.maximum(before / 50, 4 * _DOUBLE * np.abs(e))):
+                    return False
+                if not np.all(before <= _MOST_ROUNDING * (self.eps / _DOUBLE) * size):
+                    raise Unresolved("only a wider precision agrees")
+        return True
+
     @cached_property
     def spread(self) -> list[Array]:
         """How far the engine's gradients move when everything moves by one unit roundoff."""
-        return self._spread_of(lambda program: self._gradients_of(program))
+        return self._spread_of(lambda program: self.gradients_of(program))
 
     @cached_property
     def spread_of_values(self) -> list[Array]:
@@ -250,7 +293,7 @@ class Trial(Generic[V]):
 
         return self._spread_of(values)
 
-    def _gradients_of(self, program: Program) -> list[Array]:
+    def gradients_of(self, program: Program) -> list[Array]:
         graph = self.engine.build(program)
         leaves = graph.leaves(program)
         self.engine.pull_back(graph, program.seeds)

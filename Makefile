@@ -1,0 +1,38 @@
+# `make verify` and `make test` do all of their own set-up: they need Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+export PYTHONDONTWRITEBYTECODE = 1
+# What the caller's environment adds must not reach into the environment made here.
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport VIRTUAL_ENV
+
+.PHONY: verify test format clean
+
+verify: $(READY)  ## hold dezero against its laws, on random programs
+	$(BIN)/dezero verify $(ARGS)
+
+test: $(READY)  ## everything that must hold: pytest, mypy, pyright, ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest -n auto
+
+format: $(READY)  ## put the sources into their form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml
+	rm -rf $(VENV)
+	$(PYTHON) -c 'import sys; sys.exit("dezero needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(READY)
