@@ -106,7 +106,7 @@ class Fault:
         family: What it breaks.
         sentence: What is wrong.
         laws: The laws that may rightly name it.
-        smallest: The steps of the smallest program that shows it; 0 if it takes none (standing laws).
+        smallest: The steps of the smallest program that shows it; 0 if only a standing law does.
         patch: The replacements.
     """
 
@@ -116,6 +116,16 @@ class Fault:
     laws: tuple[str, ...]
     smallest: int
     patch: Patch
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The names of the operations that it changes; empty if it is a fault of the engine."""
+        owners = [wrong.owner for wrong in self.patch()]
+        return frozenset(
+            owner.contract.name
+            for owner in owners
+            if isinstance(owner, type) and issubclass(owner, Operation) and owner is not Operation
+        )
 
 
 _MISSING = object()
@@ -299,8 +309,8 @@ def _written_on_failure(reading: Reading[Any], found: Cotangents[Any]) -> bool:
     return False
 
 
-def _loop(**parts: Any) -> Patch:
-    return lambda: [Replacement(graph, "pull_back", _Loop(**parts).pull_back)]
+def _loop(loop: _Loop) -> Patch:
+    return lambda: [Replacement(graph, "pull_back", loop.pull_back)]
 
 
 def _remembering() -> list[Replacement]:
@@ -316,7 +326,7 @@ def _remembering() -> list[Replacement]:
             remembered[function] = new
         return new
 
-    return list(_loop(complete=complete)())
+    return list(_loop(_Loop(complete=complete))())
 
 
 def _around_pull_back(
@@ -353,6 +363,15 @@ def _sorted_by_recursion(
     return pull_back(reading, seeds, keep)
 
 
+def _keeping_all(
+    pull_back: Callable[..., Cotangents[Any]], reading: Any, seeds: list[tuple[Node, Any]], keep: Any
+) -> Cotangents[Any]:
+    def every(function: Function) -> bool:
+        return True
+
+    return pull_back(reading, seeds, every)
+
+
 def _seeds_used_up(
     pull_back: Callable[..., Cotangents[Any]], reading: Any, seeds: list[tuple[Node, Any]], keep: Any
 ) -> Cotangents[Any]:
@@ -369,13 +388,35 @@ def _seeds_used_up(
 def _stored(
     gradient: Callable[[Callable[..., Variable], Any, Variable, Variable | None, Any], Variable],
 ) -> Patch:
-    """`Reading.gradient` done otherwise: given itself, the reading, the variable, its gradient and g."""
+    """`Reading.gradient` done otherwise; given as it is, and what it is given."""
     original = cast("Callable[..., Variable]", vars(Reading)["gradient"])
 
     def stored(self: Reading[Any], variable: Variable, old: Variable | None, g: Any) -> Variable:
         return gradient(original, self, variable, old, g)
 
     return lambda: [Replacement(Reading, "gradient", stored)]
+
+
+def _leaf_aliased(
+    original: Callable[..., Variable], reading: Any, variable: Variable, old: Variable | None, g: Any
+) -> Variable:
+    alias = old is None
+    stored: Variable = reading.to_variable(g) if alias else original(reading, variable, old, g)
+    return stored
+
+
+def _retained_aliased(
+    original: Callable[..., Variable], reading: Any, variable: Variable, old: Variable | None, g: Any
+) -> Variable:
+    alias = variable.creator is not None
+    stored: Variable = reading.to_variable(g) if alias else original(reading, variable, old, g)
+    return stored
+
+
+def _detached(
+    original: Callable[..., Variable], reading: Any, variable: Variable, old: Variable | None, g: Any
+) -> Variable:
+    return Variable(original(reading, variable, old, g).data)
 
 
 def _scalar_if_0d(
@@ -392,11 +433,11 @@ def _scalar_if_0d(
 
 def _applied(after: Callable[[list[Variable]], None]) -> Patch:
     """Something done with the outputs of every application that was recorded."""
-    original = cast("Callable[..., Any]", vars(Function)["__call__"])
+    original = cast("Callable[..., object]", vars(Function)["__call__"])
 
     def call(self: Function, *inputs: object) -> object:
-        given: object = original(self, *inputs)
-        outputs = cast("list[Variable]", given if isinstance(given, list) else [given])
+        given = original(self, *inputs)
+        outputs = cast("list[Variable]", given) if isinstance(given, list) else [cast(Variable, given)]
         if outputs and outputs[0].creator is not None:
             after(outputs)
         return given
@@ -478,7 +519,20 @@ def _leaks_after_an_exception() -> list[Replacement]:
     return [*_entries(entries), Replacement(using_config, "__exit__", end)]
 
 
+def _escaping() -> list[Replacement]:
+    entries: ContextVar[tuple[Any, ...]] = ContextVar("escaping", default=())
+    return [*_entries(entries), Replacement(config, "_owner", _nothing)]
+
+
 # ------------------------------------------------------------------------------------ Some longer rules
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _always_double(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    return np.dtype(np.float64)
 
 
 def _without_transposing(self: Any, xp: Any, gy: Any, a: Any, b: Any, y: Any) -> Any:
@@ -555,35 +609,39 @@ def _zeros_by_default(reading: Any, y: Variable, given: Variable | None) -> Any:
 # -------------------------------------------------------------------------------------------- The table
 
 _GRADIENT = ("gradient",)
+_CALLED = ("gradient", "second_order")
+"""A rule that other rules call, as Sub's by log_softmax's, is seen in their second derivatives, too."""
 
+# fmt: off
 _ALL = (
     # --- rules ---
-    Fault("sub_sign", "rules", "Sub gives b its cotangent with the wrong sign", _GRADIENT, 1,
+    Fault("sub_sign", "rules", "Sub gives b its cotangent with the wrong sign", _CALLED, 1,
         _binary(Sub, lambda self, xp, gy, a, b, y: (gy, gy))),
-    Fault("cos_sign", "rules", "Cos has the sign of its derivative wrong", _GRADIENT, 1,
+    Fault("cos_sign", "rules", "Cos has the sign of its derivative wrong", _CALLED, 1,
         _unary(Cos, lambda self, xp, gy, x, y: gy * xp.sin(x))),
-    Fault("sin_factor", "rules", "Sin forgets the factor cos x", _GRADIENT, 1,
+    Fault("sin_factor", "rules", "Sin forgets the factor cos x", _CALLED, 1,
         _unary(Sin, lambda self, xp, gy, x, y: gy)),
     Fault("square_factor", "rules", "Square forgets the factor 2", _GRADIENT, 1,
         _unary(Square, lambda self, xp, gy, x, y: gy * x)),
     Fault("tanh_scaled", "rules", "Tanh's cotangent is too large by 1e-10 of it", _GRADIENT, 1,
         scaled(Tanh, 1 + 1e-10)),
-    Fault("exp_upstream", "rules", "Exp forgets the cotangent of its output", _GRADIENT, 1,
+    Fault("exp_upstream", "rules", "Exp forgets the cotangent of its output", _CALLED, 1,
         _unary(Exp, lambda self, xp, gy, x, y: y)),
     Fault("mul_operands", "rules", "Mul takes its operands the wrong way round",
-        ("gradient", "shape_dtype"), 1, _binary(Mul, lambda self, xp, gy, a, b, y: (gy * a, gy * b))),
-    Fault("div_sign", "rules", "Div gives the divisor the wrong sign", _GRADIENT, 1,
+        ("gradient", "shape_dtype", "second_order"), 1,
+        _binary(Mul, lambda self, xp, gy, a, b, y: (gy * a, gy * b))),
+    Fault("div_sign", "rules", "Div gives the divisor the wrong sign", _CALLED, 1,
         _binary(Div, lambda self, xp, gy, a, b, y: (gy / b, gy * a / (b * b)))),
-    Fault("pow_exponent", "rules", "Pow keeps its exponent", _GRADIENT, 1,
+    Fault("pow_exponent", "rules", "Pow keeps its exponent", _CALLED, 1,
         _unary(Pow, lambda self, xp, gy, x, y: gy * (self.c * x ** self.c))),
     Fault("mean_as_sum", "rules", "Mean does not divide its cotangent", _GRADIENT, 1,
         _unary(Mean, lambda self, xp, gy, x, y: xp.broadcast_to(self.kept(xp, gy, x), x.shape))),
     Fault("matmul_transposed", "rules", "MatMul gives a square b its cotangent transposed", _GRADIENT,
         1, _binary(MatMul, _without_transposing)),
     Fault("transpose_permutation", "rules", "Transpose does not invert its permutation",
-        ("gradient", "shape_dtype"), 1,
+        ("gradient", "shape_dtype", "second_order"), 1,
         _unary(Transpose, lambda self, xp, gy, x, y: xp.transpose(gy, self.axes))),
-    Fault("roll_direction", "rules", "Roll rolls its cotangent on instead of back", _GRADIENT, 1,
+    Fault("roll_direction", "rules", "Roll rolls its cotangent on instead of back", _CALLED, 1,
         _unary(Roll, lambda self, xp, gy, x, y: xp.roll(gy, self.shift, self.axis))),
     Fault("cumsum_direction", "rules", "CumSum's cotangent is summed from the front", _GRADIENT, 1,
         _unary(CumSum, lambda self, xp, gy, x, y: xp.reshape(xp.cumsum(gy, self.axis), x.shape))),
@@ -591,7 +649,7 @@ _ALL = (
         lambda: [Replacement(Concatenate, "vjp", _from_the_start)]),
     Fault("softmax_diagonal", "rules", "Softmax forgets that its elements share a sum", _GRADIENT, 1,
         _unary(Softmax, lambda self, xp, gy, x, y: gy * (y * (1.0 - y)))),
-    Fault("where_both", "rules", "Where gives both operands the whole cotangent", _GRADIENT, 1,
+    Fault("where_both", "rules", "Where gives both operands the whole cotangent", _CALLED, 1,
         _binary(Where, lambda self, xp, gy, a, b, y: (gy, gy))),
     Fault("max_full_share", "rules", "Max gives each tied element the whole cotangent", ("kink",), 1,
         _unary(Max, _full_share)),
@@ -602,7 +660,7 @@ _ALL = (
     Fault("prod_by_division", "rules", "Prod divides by the element: NaN where it is 0",
         ("gradient", "linearity"), 1,
         lambda: _saving(Prod, "xy", Replacement(Prod, "vjp", _by_division))),
-    Fault("not_saved", "rules", "Sigmoid's rule reads an output that was not saved", _GRADIENT, 1,
+    Fault("not_saved", "rules", "Sigmoid's rule reads an output that was not saved", _CALLED, 1,
         lambda: _saving(Sigmoid, "x")),
     Fault("repeats_overwritten", "rules", "The adjoint of indexing assigns: the last repeat wins",
         ("gradient", "value"), 1,
@@ -617,59 +675,58 @@ _ALL = (
     # --- shapes ---
     Fault("broadcast_not_undone", "shapes", "Cotangents keep the shape of the broadcast operands",
         ("shape_dtype", "gradient", "value"), 1,
-        _loop(fit=lambda reading, gx, node: _cast(reading, gx, node))),
+        _loop(_Loop(fit=lambda reading, gx, node: _cast(reading, gx, node)))),
     Fault("only_added_axes", "shapes", "Stretched axes are not summed, only added ones", _GRADIENT, 1,
-        _loop(fit=_only_added_axes)),
+        _loop(_Loop(fit=_only_added_axes))),
     Fault("sum_without_keepdims", "shapes", "Sum's rule broadcasts without the reduced axes",
         ("gradient", "value", "shape_dtype"), 1, _unary(Sum, _without_keeping)),
     Fault("reshape_to_output", "shapes", "Reshape leaves its cotangent in the output's shape",
         ("gradient", "value", "shape_dtype"), 1, _unary(Reshape, lambda self, xp, gy, x, y: gy)),
     # --- accumulation ---
     Fault("last_wins", "accumulation", "The last cotangent of a shared value replaces the others",
-        _GRADIENT, 1, _loop(add=lambda old, g: g)),
-    Fault("first_wins", "accumulation", "Only the first cotangent of a shared value counts", _GRADIENT,
-        1, _loop(add=lambda old, g: old)),
+        _CALLED, 1, _loop(_Loop(add=lambda old, g: g))),
+    Fault("first_wins", "accumulation", "Only the first cotangent of a shared value counts", _CALLED, 1,
+        _loop(_Loop(add=lambda old, g: old))),
     Fault("added_in_place", "accumulation", "Cotangents are added into an array that others hold",
-        ("gradient", "isolation", "accumulation"), 1, _loop(add=_in_place)),
+        ("gradient", "isolation", "accumulation"), 1, _loop(_Loop(add=_in_place))),
     Fault("remembered", "accumulation", "Cotangents of a backward are still there in the next one",
         ("linearity", "accumulation"), 1, _remembering),
     Fault("cleargrad_nothing", "accumulation", "cleargrad does nothing", ("accumulation", "linearity"),
-        1, lambda: [Replacement(Variable, "cleargrad", lambda self: None)]),
+        1, lambda: [Replacement(Variable, "cleargrad", _nothing)]),
     Fault("grad_overwritten", "accumulation", "A second backward replaces the gradient",
         ("accumulation", "gradient"), 1,
         _stored(lambda original, reading, variable, old, g: original(reading, variable, None, g))),
     Fault("intermediates_keep_grad", "accumulation", "Values on the way keep a gradient unasked",
-        ("accumulation",), 1,
-        _around_pull_back(lambda pull_back, reading, seeds, keep: pull_back(reading, seeds, lambda function: True))),
+        ("accumulation",), 1, _around_pull_back(_keeping_all)),
     # --- order ---
     Fault("order_stack", "order", "Last in, first out; what comes for a rule that has run is lost",
-        ("gradient", "visits"), 3, _loop(choose=lambda waiting: -1, once=True)),
+        ("gradient", "visits", "second_order"), 3, _loop(_Loop(choose=lambda waiting: -1, once=True))),
     Fault("order_queue", "order", "First in, first out; what comes for a rule that has run is lost",
-        ("gradient", "visits"), 3, _loop(choose=lambda waiting: 0, once=True)),
+        ("gradient", "visits", "second_order"), 3, _loop(_Loop(choose=lambda waiting: 0, once=True))),
     Fault("run_again", "order", "Last in, first out; a rule runs again for what comes late",
-        ("visits",), 3, _loop(choose=lambda waiting: -1)),
+        ("visits",), 3, _loop(_Loop(choose=lambda waiting: -1))),
     Fault("run_per_consumer", "order", "A rule runs once for each that uses its output", ("visits",), 2,
-        _loop(merges=False)),
+        _loop(_Loop(merges=False))),
     # --- dropped outputs ---
     Fault("dropped_missing", "dropped outputs", "An output that nobody uses has no cotangent: a crash",
-        ("gradient", "value"), 1, _loop(complete=lambda reading, function, gys: gys)),
+        ("gradient", "value"), 1, _loop(_Loop(complete=lambda reading, function, gys: gys))),
     Fault("dropped_ones", "dropped outputs", "An output that nobody uses counts with ones", _GRADIENT,
-        1, _loop(complete=lambda reading, function, gys: _filled(np.ones, reading, function, gys))),
+        1,
+        _loop(_Loop(complete=lambda reading, function, gys: _filled(np.ones, reading, function, gys)))),
     Fault("dead_output_read", "dropped outputs", "Exp reads its output by the weak reference",
-        ("dropped_outputs",), 2, _unary(Exp, _reads_dropped_output)),
+        ("dropped_outputs", "second_order"), 2, _unary(Exp, _reads_dropped_output)),
     # --- aliasing ---
     Fault("leaf_aliased", "aliasing", "A gradient is stored without a copy", ("isolation",), 1,
-        _stored(lambda original, reading, variable, old, g: reading.to_variable(g) if old is None else original(reading, variable, old, g))),
+        _stored(_leaf_aliased)),
     Fault("retained_aliased", "aliasing", "A retained gradient is stored without a copy",
-        ("isolation",), 1,
-        _stored(lambda original, reading, variable, old, g: reading.to_variable(g) if variable.creator is not None else original(reading, variable, old, g))),
+        ("isolation",), 1, _stored(_retained_aliased)),
     Fault("seed_used_up", "aliasing", "The cotangent that was given is set to zero after use",
         ("isolation",), 1, _around_pull_back(_seeds_used_up)),
     Fault("saved_overwritten", "aliasing", "Exp computes its cotangent in the memory of its output",
         ("linearity", "accumulation", "isolation"), 1, _unary(Exp, _overwriting_value)),
     # --- dtype ---
     Fault("gradient_in_double", "dtype", "The gradient of float32 values is float64", ("shape_dtype",),
-        1, lambda: [Replacement(graph, "gradient_dtype", lambda dtype: np.dtype(np.float64))]),
+        1, lambda: [Replacement(graph, "gradient_dtype", _always_double)]),
     Fault("value_in_double", "dtype", "Sin of float32 values is float64", ("shape_dtype",), 1,
         _value(Sin, lambda self, x: np.asarray(np.sin(x, dtype=np.float64)))),
     Fault("scalar_gradient", "dtype", "The gradient of a 0-d value is a NumPy scalar", ("shape_dtype",),
@@ -680,7 +737,7 @@ _ALL = (
     Fault("no_grad_for_all", "configuration", "no_grad holds for every thread", ("no_graph",), 0,
         lambda: _entries(_ForAll())),
     Fault("no_grad_escapes", "configuration", "no_grad reaches out of a suspended generator",
-        ("no_graph",), 0, lambda: [Replacement(config, "_owner", lambda frame: None)]),
+        ("no_graph",), 0, _escaping),
     Fault("no_grad_records", "configuration", "Operations are recorded under no_grad, too",
         ("no_graph",), 1, lambda: [Replacement(graph, "recording", lambda: True)]),
     # --- memory ---
@@ -692,9 +749,9 @@ _ALL = (
         _growing_cache),
     # --- transaction ---
     Fault("written_early", "transaction", "Leaves have gradients although a later rule raised",
-        ("transaction",), 2, _loop(failed=_written_on_failure)),
+        ("transaction",), 2, _loop(_Loop(failed=_written_on_failure))),
     Fault("exception_swallowed", "transaction", "An exception in a rule is swallowed", ("transaction",),
-        1, _loop(failed=lambda reading, found: True)),
+        1, _loop(_Loop(failed=lambda reading, found: True))),
     # --- determinism ---
     Fault("every_second_time", "determinism", "Sin's rule rounds otherwise every second time",
         ("determinism",), 1, _every_second_time),
@@ -711,33 +768,30 @@ _ALL = (
     Fault("var_mean_fixed", "second order", "Var's rule holds the mean fixed", ("second_order",), 1,
         _unary(Var, _mean_held_fixed)),
     Fault("gradient_detached", "second order", "The gradients of grad() have no graph",
-        ("second_order",), 1,
-        _stored(lambda original, reading, variable, old, g: _constant(original(reading, variable, old, g)))),
+        ("second_order",), 1, _stored(_detached)),
     # --- depth ---
     Fault("sorted_by_recursion", "depth", "backward sorts the graph by recursion", ("depth",), 0,
         _around_pull_back(_sorted_by_recursion)),
 )
+# fmt: on
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
 """Faults that the laws catch, by name."""
 
-_NONE = ()
-
-UNSEEN: Mapping[str, Fault] = MappingProxyType(
-    {
-        fault.name: fault
-        for fault in (
-    Fault("all_saved", "memory", "An application keeps operands that its rule does not read", _NONE, 2,
+# fmt: off
+_NOBODY = (
+    Fault("all_saved", "memory", "An application keeps operands that its rule does not read", (), 2,
         lambda: [Replacement(Operation, "_keep", vars(Function)["_keep"])]),
-    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list", _NONE, 0,
+    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list", (), 0,
         _growing_cache_of_arrays),
-    Fault("always_recorded", "memory", "The gradients of a plain backward have a graph", _NONE, 1,
+    Fault("always_recorded", "memory", "The gradients of a plain backward have a graph", (), 1,
         lambda: [Replacement(graph, "ARRAYS", graph.VARIABLES)]),
-    Fault("default_seed", "interface", "Without a cotangent, backward begins with zeros", _NONE, 1,
+    Fault("default_seed", "interface", "Without a cotangent, backward begins with zeros", (), 1,
         lambda: [Replacement(graph, "_seed", _zeros_by_default)]),
-    Fault("unchain_nothing", "interface", "unchain does nothing", _NONE, 2,
-        lambda: [Replacement(Node, "unchain", lambda self: None)]),
-        )
-    }
+    Fault("unchain_nothing", "interface", "unchain does nothing", (), 2,
+        lambda: [Replacement(Node, "unchain", _nothing)]),
 )
+# fmt: on
+
+UNSEEN: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _NOBODY})
 """Faults that no law sees: what the kit does not verify as yet."""

@@ -31,6 +31,9 @@ NICE_VALUES = (1.0, 2.0, 0.5, -1.0, 0.0, -2.0, 0.25, 3.0)
 EXPONENTS = (2.0, 3.0, 1.0, 0.0, -1.0, 0.5, -2.0, 1.5, -0.5, 4.0)
 REALS = (1.0, 0.5, -1.0, 0.0, 2.0, -0.25, -2.0, 0.75)
 
+RECENT = (0, 1, 0, 2, 0, 1, 3, 0, 5)
+"""Which of the values that fit: mostly one that nothing uses yet, so that there are few sinks."""
+
 MOST_ELEMENTS = 48
 """The most elements of a value: what fails on more fails on fewer."""
 LARGEST = {"float64": 1e4, "float32": 1e2}
@@ -42,7 +45,7 @@ NEAREST = 1e-2
 def programs(
     contracts: Mapping[str, Contract],
     dtypes: Sequence[str] = ("float64",),
-    max_steps: int = 30,
+    max_steps: int = 20,
 ) -> st.SearchStrategy[Program]:
     """Programs over some operations.
 
@@ -54,14 +57,13 @@ def programs(
     ordered = sorted(contracts.values(), key=_complexity)
     record = st.tuples(
         st.integers(0, len(ordered) - 1),
-        st.integers(0, 7),
-        st.integers(0, 7),
+        st.sampled_from(RECENT),
+        st.sampled_from(RECENT),
         st.integers(0, 2**20 - 1),
     )
     source = st.tuples(st.integers(0, len(SHAPES) - 1), st.integers(0, 255))
     return st.builds(
-        decode,
-        st.just(ordered),
+        _Decoder(ordered),
         st.lists(source, min_size=1, max_size=4),
         st.lists(record, min_size=1, max_size=max_steps),
         st.integers(0, 255),
@@ -142,8 +144,9 @@ class _Builder:
         self.steps: list[tuple[Step, int]] = []
 
     def recent(self, fits: Callable[[Array], bool]) -> list[int]:
-        """The values that fit, the most recent first."""
-        return [i for i in range(len(self.values) - 1, -1, -1) if fits(self.values[i].array)]
+        """The values that fit: the most recent first, but those that nothing uses before the others."""
+        fitting = [i for i in range(len(self.values) - 1, -1, -1) if fits(self.values[i].array)]
+        return sorted(fitting, key=lambda i: self.values[i].used)
 
     def add(self, op: str, operands: Sequence[int], **attributes: AttributeValue) -> int | None:
         """The number of the first output of a new step; None if the step would not be a good one."""
@@ -232,6 +235,27 @@ def _copies(contract: Contract) -> bool:
     return contract.name in ("abs", "relu", "max", "min", "maximum", "minimum", "clip")
 
 
+class _Decoder:
+    """`decode` for some operations; its name is short in Hypothesis' messages."""
+
+    __name__ = "decode"
+
+    def __init__(self, contracts: Sequence[Contract]) -> None:
+        self.contracts = contracts
+
+    def __call__(
+        self,
+        sources: Sequence[tuple[int, int]],
+        records: Sequence[Record],
+        seed: int,
+        dtype: str,
+    ) -> Program:
+        return decode(self.contracts, sources, records, seed, dtype)
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+
 def decode(
     contracts: Sequence[Contract],
     sources: Sequence[tuple[int, int]],
@@ -308,12 +332,12 @@ def _operands(
     if contract.shapes is Shapes.ANY:
         return [a]
     if contract.shapes is Shapes.MATMUL:
-        fitting = builder.recent(lambda y: _multiplies(x, y))
+        fitting = builder.recent(lambda y: _multiplies(x.shape, y.shape))
         if not fitting:
             turned = builder.add("swapaxes", [a], axis1=-1, axis2=-2)
             fitting = [] if turned is None else [turned]
     elif contract.shapes is Shapes.ELEMENTWISE:
-        fitting = builder.recent(lambda y: _broadcast(x, y))
+        fitting = builder.recent(lambda y: _broadcast(x.shape, y.shape))
     elif contract.shapes is Shapes.EQUAL:
         fitting = builder.recent(lambda y: y.shape == x.shape)
     else:
@@ -327,15 +351,16 @@ def _operands(
     return [a, *others] if bits.choose(2) == 0 or contract.shapes is Shapes.MATMUL else [*others, a]
 
 
-def _broadcast(x: Array, y: Array) -> bool:
-    pairs = zip(x.shape[::-1], y.shape[::-1], strict=False)
-    return all(m == n or m == 1 or n == 1 for m, n in pairs)
+def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> bool:
+    """Whether two shapes broadcast."""
+    return all(m == n or m == 1 or n == 1 for m, n in zip(x[::-1], y[::-1], strict=False))
 
 
-def _multiplies(x: Array, y: Array) -> bool:
-    if y.ndim == 0 or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
+def _multiplies(x: tuple[int, ...], y: tuple[int, ...]) -> bool:
+    """Whether a matrix product of two shapes is defined."""
+    if not y or x[-1] != y[max(len(y) - 2, 0)]:
         return False
-    return x.ndim < 3 or y.ndim < 3 or _broadcast(x[..., 0, 0], y[..., 0, 0])
+    return _broadcast(x[:-2], y[:-2])
 
 
 def _but_axis(x: Array, axis: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ All numbers are whole and small, so that every comparison is exact.
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -375,18 +376,17 @@ class Machine(RuleBasedStateMachine):
         while self.regions:
             self.leave_no_grad()
         self.variables.clear()
-        try:
-            alive = [what for what, part in self.watched if part() is not None]
-            assert not alive, f"{len(alive)} of {len(self.watched)} are alive: {sorted(set(alive))}"
-        finally:
-            if self.collecting:
-                gc.enable()
+        alive = [what for what, part in self.watched if part() is not None]
+        if self.collecting:
+            gc.enable()
+        # After a failure its traceback holds what the step had in hand.
+        if sys.exc_info()[0] is None:
+            assert not alive, f"{len(alive)} of {len(self.watched)} live on: {sorted(set(alive))}"
 
 
 no_grad_region = type(no_grad())
 
 TestStateMachine = Machine.TestCase
 TestStateMachine.settings = settings(
-    max_examples=max(100, settings.default.max_examples if settings.default else 0),
     stateful_step_count=40,
 )

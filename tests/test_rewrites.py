@@ -1,0 +1,159 @@
+"""Rewriting a program changes how it is computed, and never what."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+
+from dezero.contract import Array
+from dezero.verify.engines.dezero import CONTRACTS
+from dezero.verify.oracles import root
+from dezero.verify.program import Program, Step
+from dezero.verify.reference import evaluate
+from dezero.verify.rewrites import (
+    ancestors,
+    in_another_order,
+    perturbed,
+    places_when_perturbed,
+    with_copies,
+    with_explicit_broadcasting,
+)
+from dezero.verify.strategies import programs
+
+X = np.array([1.0, 2.0])
+ONES = np.ones(2)
+CHAIN = Program((X,), (Step("square", (0,)), Step("sin", (1,))), (2,), (ONES,))
+DIAMOND = Program(
+    (X,), (Step("square", (0,)), Step("sin", (1,)), Step("mul", (1, 2))), (3,), (ONES,)
+)
+BRANCHES = Program(
+    (X,),
+    (
+        Step("split", (0,), {"sections": 2, "axis": 0}, 2),
+        Step("square", (2,)),
+        Step("exp", (1,)),
+        Step("mul", (3, 4)),
+    ),
+    (5,),
+    (np.ones(1),),
+)
+ROW_AND_COLUMN = Program(
+    (np.ones((1, 2)), np.ones((2, 1))), (Step("add", (0, 1)),), (2,), (np.ones((2, 2)),)
+)
+
+
+def outputs(program: Program) -> list[Array]:
+    values = evaluate(program)
+    return [values[i] for i in program.outputs]
+
+
+def same_outputs(a: Program, b: Program) -> bool:
+    """Whether two programs give the same outputs, bit for bit."""
+    return all(map(np.array_equal, outputs(a), outputs(b)))
+
+
+@given(programs(CONTRACTS, ("float64", "float32")))
+def test_with_copies_is_the_same_function(program: Program) -> None:
+    other = with_copies(program)
+    if other is not None:
+        assert len(other.steps) == len(program.steps) + 1
+        assert same_outputs(other, program)
+
+
+@given(programs(CONTRACTS, ("float64", "float32")))
+def test_another_order_is_the_same_function(program: Program) -> None:
+    other = in_another_order(program)
+    if other is not None:
+        assert sorted(s.op for s in other.steps) == sorted(s.op for s in program.steps)
+        assert same_outputs(other, program)
+
+
+@given(programs(CONTRACTS, ("float64", "float32")))
+def test_explicit_broadcasting_is_the_same_function(program: Program) -> None:
+    other = with_explicit_broadcasting(program, evaluate(program), CONTRACTS)
+    if other is not None:
+        assert same_outputs(other, program)
+        values = evaluate(other)
+        for step, first in other.places():
+            if step.op in ("add", "mul", "div", "maximum"):
+                assert {values[i].shape for i in step.operands} == {values[first].shape}
+
+
+@given(programs(CONTRACTS))
+def test_perturbed_by_nothing_is_the_same_function(program: Program) -> None:
+    other = perturbed(program, np.random.default_rng(0), 0.0)
+    assert same_outputs(other, program)
+    values, again = evaluate(program), evaluate(other)
+    for i, place in enumerate(places_when_perturbed(program)):
+        assert np.array_equal(again[place], values[i])
+
+
+@given(programs(CONTRACTS))
+def test_perturbed_moves_but_little(program: Program) -> None:
+    eps = float(np.finfo(np.float64).eps)
+    other = perturbed(program, np.random.default_rng(0), eps)
+    for x, moved in zip(program.inputs, other.inputs, strict=False):
+        assert np.all(np.abs(x - moved) <= 2 * eps * np.abs(x))
+    for factor in other.inputs[len(program.inputs) :]:
+        assert np.all(np.abs(factor - 1) <= eps)
+
+
+def test_perturbed_leaves_alone_what_is_fixed() -> None:
+    fixed = set(range(DIAMOND.n_values))
+    moved = perturbed(DIAMOND, np.random.default_rng(0), 0.5, fixed)
+    assert root(moved) == root(DIAMOND)
+    assert root(perturbed(DIAMOND, np.random.default_rng(0), 0.5)) != root(DIAMOND)
+
+
+def test_what_is_not_shared_is_not_copied() -> None:
+    assert with_copies(CHAIN) is None
+
+
+def test_the_last_use_gets_the_copy() -> None:
+    copied = with_copies(DIAMOND)
+    assert copied is not None
+    assert [(s.op, s.operands) for s in copied.steps] == [
+        ("square", (0,)),
+        ("square", (0,)),
+        ("sin", (1,)),
+        ("mul", (2, 3)),
+    ]
+
+
+def test_a_chain_has_one_order() -> None:
+    assert in_another_order(CHAIN) is None
+
+
+def test_branches_change_places() -> None:
+    other = in_another_order(BRANCHES)
+    assert other is not None
+    assert [(s.op, s.operands) for s in other.steps] == [
+        ("split", (0,)),
+        ("exp", (1,)),
+        ("square", (2,)),
+        ("mul", (4, 3)),
+    ]
+
+
+def test_both_operands_are_broadcast() -> None:
+    explicit = with_explicit_broadcasting(ROW_AND_COLUMN, evaluate(ROW_AND_COLUMN), CONTRACTS)
+    assert explicit is not None
+    assert [(s.op, s.operands) for s in explicit.steps] == [
+        ("broadcast_to", (0,)),
+        ("broadcast_to", (1,)),
+        ("add", (2, 3)),
+    ]
+
+
+def test_what_fits_is_not_broadcast() -> None:
+    assert with_explicit_broadcasting(DIAMOND, evaluate(DIAMOND), CONTRACTS) is None
+
+
+def test_an_engine_without_broadcast_to_is_left_in_peace() -> None:
+    few = {"add": CONTRACTS["add"]}
+    assert with_explicit_broadcasting(ROW_AND_COLUMN, evaluate(ROW_AND_COLUMN), few) is None
+
+
+def test_ancestors_are_all_that_leads_there() -> None:
+    assert ancestors(BRANCHES, [2]) == {0, 1}  # exp of the first part
+    assert ancestors(BRANCHES, []) == set()
