@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextlib import suppress
 
 import pytest
 
@@ -22,7 +23,7 @@ from dezero.verify.trial import Broken, Trial
 ENGINE = DezeroEngine()
 EXAMPLES = 2000
 SEED = 1
-COMPANY = ("flatten", "reshape", "swapaxes", "neg", "square", "log1p", "sin", "add")
+COMPANY = ("flatten", "swapaxes", "neg", "square", "add")
 """The operations beside the one that is at fault: among all, a rare one takes long to come up."""
 SEEDS: Mapping[str, int] = {}
 """Where the first seed's programs show a fault too late, or shrink it badly; see docs/verification."""

@@ -223,7 +223,7 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
             continue
         begun = time.perf_counter()
         try:
-            LAWS[name].check(trial)
+            LAWS[name].hold(trial)
             tally.held[name] += 1
         except Unresolved as reason:
             tally.unresolved[name, str(reason)] += 1

@@ -128,7 +128,7 @@ def perturbed(
 
     def factor(value: int, shape: tuple[int, ...]) -> Array:
         signs = np.zeros(shape) if value in fixed else random.integers(-1, 2, shape)
-        return np.asarray(1 + eps * signs, dtype)
+        return np.asarray(1 + eps * signs.astype(dtype), dtype)
 
     shapes = [y.shape for y in evaluate(program)]
     n_inputs = len(program.inputs)

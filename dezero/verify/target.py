@@ -130,6 +130,10 @@ class FunctionTrial(Trial[Variable]):
     def proof(self) -> list[Array]:
         return self.truth
 
+    def in_wider_precision(self) -> None:
+        """None: differences of values are not more exact with more digits in the function."""
+        return
+
     def _moved(self, random: np.random.Generator, eps: float) -> Program:
         """Only the inputs: what is inside the function cannot be moved."""
         inputs = self.program.inputs

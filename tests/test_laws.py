@@ -1,0 +1,473 @@
+"""Every law holds for a correct engine, and every law catches a lie.
+
+A lie is an engine that is dezero but for one method. It is told to the law that it offends; the others
+may notice it, too. A law that no lie can break would be no law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dezero import Variable
+from dezero.config import Config, no_grad
+from dezero.contract import Array
+from dezero.verify import standing
+from dezero.verify.engines import Engine, Graph
+from dezero.verify.engines.core_simple import CoreSimpleEngine
+from dezero.verify.engines.dezero import DezeroEngine
+from dezero.verify.laws import LAWS, SENTENCES, STANDING_LAWS
+from dezero.verify.program import Program, Step
+from dezero.verify.trial import Broken, Trial, Unresolved
+
+X, Y = np.array([1.0, 2.0]), np.array([[0.5], [-1.5]])
+SEED, SEEDS = np.array([1.0, -2.0]), np.array([[1.0, -2.0], [0.5, 1.0]])
+
+SMOOTH = Program(
+    (X, Y),
+    (Step("square", (0,)), Step("mul", (2, 1)), Step("exp", (1,)), Step("mul", (3, 4))),
+    (5,),
+    (SEEDS,),
+)
+"""A shared input, broadcasting, values on the way."""
+SHARED = Program((X,), (Step("square", (0,)), Step("mul", (1, 1))), (2,), (SEED,))
+KINKED = Program((np.array(0.0),), (Step("relu", (0,)),), (1,), (np.array(1.0),))
+NEXT_TO_A_KINK = Program((np.array(1e-4),), (Step("relu", (0,)),), (1,), (np.array(1.0),))
+SINGLE = SMOOTH.astype("float32")
+PROGRAMS = {"smooth": SMOOTH, "shared": SHARED, "kinked": KINKED, "in float32": SINGLE}
+
+
+# ------------------------------------------------------------------------------- An engine that is right
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+@pytest.mark.parametrize("engine", [DezeroEngine(), CoreSimpleEngine()], ids=lambda e: e.name)
+def test_a_correct_engine_keeps_every_law(law: str, program: Program, engine: Engine[Any]) -> None:
+    if all(step.op in engine.contracts for step in program.steps):
+        LAWS[law].check(Trial(engine, program))
+
+
+def test_every_law_says_what_it_is() -> None:
+    assert set(SENTENCES) == {*LAWS, "depth"}
+    for sentence in SENTENCES.values():
+        assert sentence[0].isupper() or sentence.startswith("no_grad")
+        assert sentence.endswith(".")
+
+
+def test_next_to_a_kink_nothing_is_decided() -> None:
+    with pytest.raises(Unresolved, match="next to a kink"):
+        LAWS["kink"].check(Trial(DezeroEngine(), NEXT_TO_A_KINK))
+
+
+# ------------------------------------------------------------------------------------------- The liars
+
+
+class WrongValue(DezeroEngine):
+    """Squares are a little too large."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        outputs = super().apply(step, operands)
+        if step.op == "square":
+            outputs[0].data = np.asarray(outputs[0].data * (1 + 1e-9))
+        return outputs
+
+
+class Scalars(DezeroEngine):
+    """Gradients lose their element type."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return None if g is None else g.astype(np.float16)
+
+
+class WrongGradient(DezeroEngine):
+    """Gradients are a little too large."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return None if g is None else np.asarray(g * (1 + 1e-9))
+
+
+class OneAtZero(DezeroEngine):
+    """The derivative of relu at 0 is two."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return None if g is None else np.where(variable.data == 0, 2.0, g)
+
+
+class Affine(DezeroEngine):
+    """A constant is added to every cotangent."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        super().backward(variable, np.asarray(seed + 0.5), retain_grad=retain_grad)
+
+
+class Overwriting(DezeroEngine):
+    """Backward replaces the gradients of leaves."""
+
+    def __init__(self) -> None:
+        self.leaves: list[Variable] = []
+
+    def leaf(self, data: Array) -> Variable:
+        self.leaves.append(super().leaf(data))
+        return self.leaves[-1]
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        for leaf in self.leaves:
+            leaf.cleargrad()
+        super().backward(variable, seed, retain_grad=retain_grad)
+
+
+class Remembering(DezeroEngine):
+    """Values on the way keep their gradients."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        super().backward(variable, seed, retain_grad=True)
+
+
+class NeverCleared(DezeroEngine):
+    """`cleargrad` gives zeros."""
+
+    def clear(self, variable: Variable) -> None:
+        variable.grad = None if variable.creator else Variable(np.zeros(variable.shape))
+
+
+class ForgetsTheSecondUse(DezeroEngine):
+    """Of a product of a value with itself only one factor gets its cotangent."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        if step.op == "mul" and operands[0] is operands[1]:
+            operands = [operands[0], Variable(operands[0].data)]
+        return super().apply(step, operands)
+
+
+class BroadcastToTwice(DezeroEngine):
+    """An explicit broadcast gives back twice what it should."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        if step.op == "broadcast_to":
+            half = Variable(operands[0].data)
+            operands = [operands[0] + operands[0] - half]
+        return super().apply(step, operands)
+
+
+class NeedsHandles(DezeroEngine):
+    """Without a handle on the values between, the gradients are others."""
+
+    def __init__(self) -> None:
+        self.kept = True
+
+    def build(self, program: Program, *, keep: bool = True) -> Graph[Variable]:
+        self.kept = keep
+        return super().build(program, keep=keep)
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return g if g is None or self.kept else np.nextafter(g, np.inf)
+
+
+class WritesIntoSeeds(DezeroEngine):
+    """The cotangent that was given is used as scratch memory."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        super().backward(variable, seed.copy(), retain_grad=retain_grad)
+        seed *= 2.0
+
+
+class SharesMemory(DezeroEngine):
+    """All gradients of one shape lie in one array."""
+
+    shared = np.zeros(2)
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return self.shared if g is not None and g.shape == (2,) else g
+
+
+class ReadOnly(DezeroEngine):
+    """Nobody may write into a gradient."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        if g is not None:
+            g = g.copy()
+            g.flags.writeable = False
+        return g
+
+
+class Moody(DezeroEngine):
+    """Every gradient is a unit in the last place larger than the one before."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        self.asked += 1
+        return None if g is None else np.asarray(g * (1 + self.asked * 2.0**-52))
+
+
+class Recording(DezeroEngine):
+    """`no_grad` does nothing."""
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class StaysOff(DezeroEngine):
+    """An exception leaves nothing recorded from then on."""
+
+    off = False
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        @contextmanager
+        def region() -> Any:
+            try:
+                with no_grad():
+                    yield
+            except BaseException:
+                self.off = True
+                raise
+
+        return region()
+
+    def recording(self) -> bool:
+        return super().recording() and not self.off
+
+
+class RunsTwice(DezeroEngine):
+    """Backward looks at every rule once more, for every use of its output."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        super().backward(variable, np.zeros_like(seed))
+        super().backward(variable, seed, retain_grad=retain_grad)
+
+
+class WritesEarly(DezeroEngine):
+    """Leaves receive gradients before the rules have run."""
+
+    def __init__(self) -> None:
+        self.last: Variable | None = None
+
+    def leaf(self, data: Array) -> Variable:
+        self.last = super().leaf(data)
+        return self.last
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        try:
+            super().backward(variable, seed, retain_grad=retain_grad)
+        except Exception:
+            if self.last is not None:
+                self.last.grad = Variable(np.zeros(self.last.shape))
+            raise
+
+
+class Swallows(DezeroEngine):
+    """An exception in a rule is nobody's business."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        try:
+            super().backward(variable, seed, retain_grad=retain_grad)
+        except Exception:
+            variable.cleargrad()
+
+
+class Cycle(DezeroEngine):
+    """A Variable is held by what made it."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        outputs = super().apply(step, operands)
+        if outputs[0].creator is not None:
+            vars(outputs[0].creator)["holds"] = outputs[0]
+        return outputs
+
+
+class Hoards(DezeroEngine):
+    """A list somewhere holds every array."""
+
+    hoard: list[Array]
+
+    def __init__(self) -> None:
+        self.hoard = []
+
+    def leaf(self, data: Array) -> Variable:
+        self.hoard.append(data)
+        return super().leaf(data)
+
+
+class WrongSecondOrder(DezeroEngine):
+    """First gradients are right, but cut off from what they were computed from."""
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        found = super().gradients(ys, xs, seeds, create_graph)
+        return [Variable(g.data) for g in found] if create_graph else found
+
+
+class TouchesGradients(DezeroEngine):
+    """`grad()` leaves its results in the leaves, too."""
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        found = super().gradients(ys, xs, seeds, create_graph)
+        for x, g in zip(xs, found, strict=True):
+            x.grad = Variable(2 * g.data)
+        return found
+
+
+LIES: list[tuple[str, Callable[[], DezeroEngine], Program, str]] = [
+    ("value", WrongValue, SMOOTH, r"value 2, of step 0 \(square\)"),
+    ("shape_dtype", Scalars, SMOOTH, "gradient of input 0"),
+    ("gradient", WrongGradient, SMOOTH, r"gradient of input 0\[\d\]"),
+    ("kink", OneAtZero, KINKED, "gradient at a kink, of input 0"),
+    ("linearity", Affine, SMOOTH, "gradient of input 0 for zero cotangents"),
+    ("accumulation", Overwriting, SMOOTH, "gradient after backward twice, of input 0"),
+    ("accumulation", Remembering, SMOOTH, "the gradient of a value on the way after backward"),
+    ("accumulation", NeverCleared, SMOOTH, "the gradient after cleargrad"),
+    ("accumulation", TouchesGradients, SMOOTH, r"the gradient of a leaf after grad\(\)"),
+    ("sharing", ForgetsTheSecondUse, SHARED, "shared values computed twice"),
+    ("broadcasting", BroadcastToTwice, SMOOTH, "gradient with explicit broadcasting"),
+    ("dropped_outputs", NeedsHandles, SMOOTH, "gradient of input 0 with dropped values"),
+    ("isolation", WritesIntoSeeds, SMOOTH, "cotangent 0 after backward"),
+    ("isolation", SharesMemory, SHARED, "the memory of the gradient of value"),
+    ("isolation", ReadOnly, SMOOTH, "the gradient of value 0"),
+    ("determinism", Moody, SMOOTH, "gradient of input 0 in a second run"),
+    ("no_graph", Recording, SMOOTH, "the creator of value 2 under no_grad"),
+    ("no_graph", StaysOff, SMOOTH, "whether operations are recorded after an exception"),
+    ("visits", RunsTwice, SMOOTH, r"visits of step \d \(\w+\) in a backward"),
+    ("transaction", WritesEarly, SMOOTH, "gradient of value 1 after a rule raised"),
+    ("transaction", Swallows, SMOOTH, "an exception in the rule of step"),
+    ("refcount", Cycle, SMOOTH, "what is alive when the last handle has gone"),
+    ("refcount", Hoards, SMOOTH, "what is alive when the last handle has gone"),
+    ("second_order", WrongSecondOrder, SMOOTH, "w' H v"),
+]
+
+
+@pytest.mark.parametrize(
+    ("law", "liar", "program", "what"), LIES, ids=[f"{law}-{liar.__name__}" for law, liar, *_ in LIES]
+)
+def test_a_lie_breaks_its_law(
+    law: str, liar: Callable[[], DezeroEngine], program: Program, what: str
+) -> None:
+    with pytest.raises(Broken, match=what) as caught:
+        LAWS[law].check(Trial(liar(), program))
+    broken = caught.value
+    assert broken.margin > 1
+    assert broken.expected != broken.found
+
+
+def test_every_law_has_a_lie() -> None:
+    assert {law for law, *_ in LIES} == set(LAWS)
+
+
+# ------------------------------------------------------------------------------------ The standing laws
+
+
+class Growing(DezeroEngine):
+    """Every backward leaves something behind."""
+
+    def __init__(self) -> None:
+        self.log: list[list[int]] = []
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        self.log.append([])
+        super().backward(variable, seed, retain_grad=retain_grad)
+
+
+class Recursive(DezeroEngine):
+    """Backward goes down by recursion, to see how deep the graph is."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        def depth(y: Variable) -> int:
+            return 1 + depth(y.creator.inputs[0]) if y.creator else 0
+
+        depth(variable)
+        super().backward(variable, seed, retain_grad=retain_grad)
+
+
+class Forgetful(DezeroEngine):
+    """A long chain loses its sign."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        g = super().gradient(variable)
+        return None if g is None else -g
+
+
+class OneSwitchForAll(DezeroEngine):
+    """`no_grad` is a switch of the whole process."""
+
+    on = True
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        @contextmanager
+        def region() -> Any:
+            self.on = False
+            try:
+                yield
+            finally:
+                self.on = True
+
+        return region()
+
+    def recording(self) -> bool:
+        return self.on
+
+
+class LeaksFromGenerators(OneSwitchForAll):
+    """In other threads it records; but what a generator switches off is off for its consumer."""
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        @contextmanager
+        def region() -> Any:
+            before = Config.enable_backprop
+            Config.enable_backprop = False
+            try:
+                yield
+            finally:
+                Config.enable_backprop = before
+
+        return region()
+
+    def recording(self) -> bool:
+        return Config.enable_backprop
+
+
+STANDING_LIES: list[tuple[str, Callable[[], DezeroEngine], str]] = [
+    ("refcount", Growing, "objects left by 10000 iterations"),
+    ("depth", Recursive, "a chain of 3000 operations"),
+    ("depth", Forgetful, "the gradient of a chain of 3000 negations"),
+    ("no_graph", OneSwitchForAll, "whether another thread records"),
+    ("no_graph", LeaksFromGenerators, "whether its consumer records while it is suspended"),
+]
+
+
+@pytest.mark.parametrize(
+    ("law", "liar", "what"), STANDING_LIES, ids=[liar.__name__ for _, liar, _ in STANDING_LIES]
+)
+def test_a_lie_breaks_its_standing_law(
+    law: str, liar: Callable[[], DezeroEngine], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "DEPTH", 3000)
+    with pytest.raises(Broken, match=what):
+        for check in STANDING_LAWS[law]:
+            check(liar())
+
+
+def test_every_standing_law_has_a_lie() -> None:
+    assert {law for law, *_ in STANDING_LIES} == set(STANDING_LAWS)
