@@ -23,9 +23,7 @@ from dezero.verify.strategies import programs
 X = np.array([1.0, 2.0])
 ONES = np.ones(2)
 CHAIN = Program((X,), (Step("square", (0,)), Step("sin", (1,))), (2,), (ONES,))
-DIAMOND = Program(
-    (X,), (Step("square", (0,)), Step("sin", (1,)), Step("mul", (1, 2))), (3,), (ONES,)
-)
+DIAMOND = Program((X,), (Step("square", (0,)), Step("sin", (1,)), Step("mul", (1, 2))), (3,), (ONES,))
 BRANCHES = Program(
     (X,),
     (

@@ -659,6 +659,8 @@ _ALL = (
         ("gradient", "value"), 1,
         lambda: [Replacement(arrays, "get_item_grad", _overwritten_at_repeats)]),
     # --- values ---
+    Fault("tanh_value", "values", "Tanh's value is too large by 1e-12 of it", ("value",), 1,
+        _value(Tanh, lambda self, x: np.tanh(x) * np.asarray(1 + 1e-12))),
     Fault("expm1_cancels", "values", "Expm1 is computed as exp(x) - 1", ("value",), 1,
         _value(Expm1, lambda self, x: np.asarray(np.exp(x) - 1))),
     Fault("logsumexp_overflows", "values", "LogSumExp does not shift by the largest element",

@@ -114,9 +114,11 @@ def ancestors(program: Program, steps: Iterable[int]) -> set[int]:
 def perturbed(
     program: Program, random: np.random.Generator, eps: float, fixed: Container[int] = ()
 ) -> Program:
-    """The program with inputs and intermediate values multiplied by 1 or 1 ± eps, element by element.
+    """The program with every use of a value multiplied by 1 or 1 ± eps, element by element.
 
-    The factors are inputs of their own, behind those of the program.
+    Every use by itself: so what comes back to a value from several uses is moved apart, too, and a sum
+    of cotangents that cancels shows how large its terms are. The factors are inputs of their own, behind
+    those of the program.
 
     Args:
         program: The program.
@@ -124,38 +126,43 @@ def perturbed(
         eps: How far to move.
         fixed: Values that are multiplied by 1 only.
     """
-    dtype = program.dtype
-
-    def factor(value: int, shape: tuple[int, ...]) -> Array:
-        signs = np.zeros(shape) if value in fixed else random.integers(-1, 2, shape)
-        return np.asarray(1 + eps * signs.astype(dtype), dtype)
-
-    shapes = [y.shape for y in evaluate(program)]
+    dtype = program.dtype.name
+    shapes = [y.shape for y in evaluate(program.astype("float64"))]
+    uses = [operand for step in program.steps for operand in step.operands] + list(program.outputs)
+    signs = [
+        np.zeros(shapes[value]) if value in fixed else random.integers(-1, 2, shapes[value])
+        for value in uses
+    ]
+    factors = [np.asarray(1 + s.astype(dtype) * eps, dtype) for s in signs]
     n_inputs = len(program.inputs)
-    inputs = [np.asarray(x * factor(i, x.shape), dtype) for i, x in enumerate(program.inputs)]
-    inputs += [factor(i, shapes[i]) for i in range(n_inputs, program.n_values)]
+    n_values = n_inputs + len(factors)
+    numbers = list(range(n_inputs))  # of the values of the program, in the new one
     steps: list[Step] = []
-    renumbered = list(range(n_inputs))
-    n_values = program.n_values
-    for step, first in program.places():
-        steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
-        for k in range(step.n_out):
-            steps.append(Step("mul", (n_values + k, first + k)))
-            renumbered.append(n_values + step.n_out + k)
-        n_values += 2 * step.n_out
-    return replace(
-        program,
-        inputs=tuple(inputs),
-        steps=tuple(steps),
-        outputs=tuple(renumbered[i] for i in program.outputs),
-    )
+    factor = n_inputs
+
+    def moved(value: int) -> int:
+        nonlocal n_values, factor
+        steps.append(Step("mul", (factor, numbers[value])))
+        factor += 1
+        n_values += 1
+        return n_values - 1
+
+    for step in program.steps:
+        operands = tuple([moved(value) for value in step.operands])
+        steps.append(replace(step, operands=operands))
+        numbers.extend(range(n_values, n_values + step.n_out))
+        n_values += step.n_out
+    outputs = tuple([moved(value) for value in program.outputs])
+    return replace(program, inputs=(*program.inputs, *factors), steps=tuple(steps), outputs=outputs)
 
 
 def places_when_perturbed(program: Program) -> list[int]:
     """Where the values of a program stand in its perturbed form."""
-    n_values = program.n_values
-    places = list(range(len(program.inputs)))
+    n_inputs = len(program.inputs)
+    n_values = n_inputs + sum(len(step.operands) for step in program.steps) + len(program.outputs)
+    places = list(range(n_inputs))
     for step in program.steps:
+        n_values += len(step.operands)
         places.extend(range(n_values, n_values + step.n_out))
-        n_values += 2 * step.n_out
+        n_values += step.n_out
     return places

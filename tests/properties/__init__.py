@@ -58,7 +58,7 @@ LEDGER = Ledger()
 
 
 def holds(law: str, engine: Engine[Any], program: Program, ledger: Ledger = LEDGER) -> None:
-    """Asks whether a law holds for a program, run by an engine; raises AssertionError if it does not."""
+    """Asks whether a law holds for a program, run by an engine; if not, raises AssertionError."""
     ledger.asked[law] += 1
     try:
         LAWS[law].check(Trial(engine, program))

@@ -50,7 +50,9 @@ def test_a_large_share_fails_and_says_which_law() -> None:
     ledger = Ledger()
     ledger.asked.update(value=900, kink=100)
     ledger.unresolved["kink"] = 6
-    with pytest.raises(AssertionError, match=r"the law `kink`: 6 of 100 samples are unresolved; at most 5%"):
+    with pytest.raises(
+        AssertionError, match=r"the law `kink`: 6 of 100 samples are unresolved; at most 5%"
+    ):
         ledger.balance()
 
 

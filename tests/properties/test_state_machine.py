@@ -1,10 +1,10 @@
 """All that a user may do, in any order, against a model that is too simple to be wrong.
 
-The machine builds graphs, drops handles, runs backward from anywhere, cuts, clears, replaces data and enters
-and leaves `no_grad`. The model is two dictionaries, and its gradient is a sum over all paths: no order, no
-queue, no generation comes into it. After every step each variable that is held agrees with the model in its
-value, its gradient, its creator and its generation. In the end the last handle goes, and all must be dead
-without the garbage collector.
+The machine builds graphs, drops handles, runs backward from anywhere, cuts, clears, replaces data and
+enters and leaves `no_grad`. The model is two dictionaries, and its gradient is a sum over all paths: no
+order, no queue, no generation comes into it. After every step each variable that is held agrees with the
+model in its value, its gradient, its creator and its generation. In the end the last handle goes, and all
+must be dead without the garbage collector.
 
 All numbers are whole and small, so that every comparison is exact.
 """
@@ -16,12 +16,14 @@ import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from unittest import TestCase
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
@@ -31,13 +33,14 @@ from hypothesis.stateful import (
 )
 
 import dezero.functions as F
-from dezero import Variable, grad, no_grad
+from dezero import Variable, grad, no_grad, using_config
 from dezero.contract import Array
 
 LARGEST_VALUE = 2.0**6
 LARGEST_GRADIENT = 2.0**40
 HIGHEST = 8
 """The largest generation: the model walks all paths."""
+NOTHING: MultipleResults[int] = multiple()
 SHAPES = ((), (2,), (1, 2), (2, 2), (0,))
 
 
@@ -181,7 +184,7 @@ class Machine(RuleBasedStateMachine):
         gc.disable()
         self.model = Model()
         self.variables: dict[int, Variable] = {}
-        self.regions: list[no_grad_region] = []
+        self.regions: list[using_config] = []
         self.watched: list[tuple[str, weakref.ref[object]]] = []
         self.numbers = 0
 
@@ -218,10 +221,10 @@ class Machine(RuleBasedStateMachine):
         return self.applied(op, [a], [ONE_OPERAND[op](self.variables[a])])[0]
 
     @rule(target=held, a=held, kept=st.sampled_from([(0, 1), (0,), (1,)]))
-    def split(self, a: int, kept: tuple[int, ...]) -> object:
+    def split(self, a: int, kept: tuple[int, ...]) -> MultipleResults[int]:
         x = self.variables[a]
         if not x.ndim or len(x) % 2:
-            return multiple()
+            return NOTHING
         numbers = self.applied("split", [a], F.split(x, 2))
         for k in {0, 1} - set(kept):
             self.let_go(numbers[k])
@@ -321,7 +324,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(a=held, b=held, x=held, create_graph=st.booleans())
     def ask_for_gradient(self, a: int, b: int, x: int, create_graph: bool) -> None:
-        """`dezero.grad` of two variables, one of them perhaps twice; no gradient of a variable moves."""
+        """`dezero.grad` of two variables, perhaps the same; no variable's gradient moves."""
         ys = [self.variables[a], self.variables[b]]
         gx, other = grad(ys, [self.variables[x], ys[0]], create_graph)
         arrived = [
@@ -384,9 +387,5 @@ class Machine(RuleBasedStateMachine):
             assert not alive, f"{len(alive)} of {len(self.watched)} live on: {sorted(set(alive))}"
 
 
-no_grad_region = type(no_grad())
-
-TestStateMachine = Machine.TestCase
-TestStateMachine.settings = settings(
-    stateful_step_count=40,
-)
+Machine.TestCase.settings = settings(stateful_step_count=40)
+TestStateMachine: type[TestCase] = Machine.TestCase

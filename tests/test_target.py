@@ -1,0 +1,258 @@
+"""`check`: one line in a user's test. What it says when something is wrong is part of the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dezero.functions as F
+from dezero import Function, Variable
+from dezero.contract import POSITIVE, REALS, Array, interval
+from dezero.graph import Namespace, T
+from dezero.operation import Unary
+from dezero.verify import check
+from dezero.verify.target import (
+    FUNCTION_LAWS,
+    TargetError,
+    arity_of,
+    inputs_within,
+    name_of,
+    prepare,
+)
+
+
+class Cube(Function):
+    """x³, as the book would write it."""
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(x**3)
+
+    def backward(self, gy: Variable) -> Variable:
+        (x,) = self.inputs
+        return gy * 3.0 * x * x
+
+
+class WrongCube(Cube):
+    """x³, with a slip."""
+
+    def backward(self, gy: Variable) -> Variable:
+        (x,) = self.inputs
+        return gy * 2.0 * x * x
+
+
+class FirstOrderCube(Cube):
+    """x³, whose rule steps out of the graph."""
+
+    def backward(self, gy: Variable) -> Variable:
+        (x,) = self.inputs
+        return gy * Variable(np.asarray(3.0 * x.data**2))
+
+
+class WrongShape(Cube):
+    """x³, whose rule gives a gradient of another shape."""
+
+    def backward(self, gy: Variable) -> Variable:
+        return F.reshape(gy, (gy.size, 1))
+
+
+class Log(Unary, domain=POSITIVE, saves="x"):
+    """The logarithm."""
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(np.log(x))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return gy / x
+
+
+class ForgetfulLog(Unary, domain=POSITIVE, saves=""):
+    """The logarithm, whose contract forgets what the rule reads."""
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(np.log(x))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return gy / x
+
+
+def sine_product(a: Variable, b: Variable) -> Variable:
+    return F.sin(a) * b
+
+
+def detached(x: Variable) -> Variable:
+    return F.sin(x) * Variable(x.data)
+
+
+def array_out(x: Variable) -> Any:
+    return x.data
+
+
+def crashing(x: Variable) -> Variable:
+    raise RuntimeError("the lamp went out")
+
+
+def type_error(x: Variable) -> Variable:
+    raise TypeError("the lamp is no number")
+
+
+def two(x: Variable) -> list[Variable]:
+    return [F.sin(x), x * x]
+
+
+def spread(x: Variable) -> Variable:
+    return F.sum(x) * F.mean(x)
+
+
+def scaled(x: Variable, by: float = 2.0) -> Variable:
+    return x * by
+
+
+def any_number(*xs: Variable) -> Variable:
+    return xs[0]
+
+
+def wild(x: Variable) -> Variable:
+    """So wild that no difference of values converges."""
+    return F.sin(x * 1e9)
+
+
+GOOD: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+    (F.sin, ()),
+    (sine_product, ()),
+    (Cube(), ()),
+    (F.matmul, ((REALS, (2, 3)), (REALS, (3, 2)))),
+    (spread, ()),
+    (F.softmax, ((REALS, (2, 3)),)),
+]
+
+
+@pytest.mark.parametrize(("target", "given"), GOOD, ids=[name_of(target) for target, _ in GOOD])
+def test_a_right_gradient_passes(target: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    tally = check(target, *given, examples=15)
+    assert tally.examples == 15
+    assert tally.counterexample is None
+    assert set(tally.held) == set(FUNCTION_LAWS)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="`visits` takes the first output's creator for a step's"
+)
+def test_a_function_may_give_several_outputs() -> None:
+    check(two, examples=15)
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="the differences step over the edge of the domain")
+@pytest.mark.parametrize(
+    ("target", "given"),
+    [(Log(), ()), (F.arcsin, (interval(-0.9, 0.9),))],
+    ids=["contract", "arcsin"],
+)
+def test_a_right_gradient_on_a_domain_with_an_edge_passes(
+    target: Callable[..., Any], given: tuple[Any, ...]
+) -> None:
+    check(target, *given, examples=15)
+
+
+def test_a_gradient_of_another_shape_fails_and_says_which_was_expected() -> None:
+    message = r"WrongShape breaks the law `\w+`(.|\n)*ValueError: .*has shape \(3, 1\); expected \(3,\)"
+    with pytest.raises(AssertionError, match=message):
+        check(WrongShape(), (REALS, (3,)), examples=5)
+
+
+WRONG: list[tuple[Callable[..., Any], str]] = [
+    (WrongCube(), r"WrongCube breaks the law `gradient`: The gradient of every input equals"),
+    (detached, r"detached breaks the law `gradient`"),
+    (FirstOrderCube(), r"FirstOrderCube breaks the law `second_order`"),
+    (ForgetfulLog(), r"ForgetfulLog breaks the law `\w+`(.|\n)*nan"),
+    (array_out, r"array_out breaks the law(.|\n)*array_out gave ndarray; expected a Variable"),
+    (type_error, r"type_error breaks the law(.|\n)*TypeError: the lamp is no number"),
+]
+
+
+@pytest.mark.parametrize(("target", "message"), WRONG, ids=[name_of(target) for target, _ in WRONG])
+def test_a_wrong_gradient_fails_and_says_how(target: Callable[..., Any], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check(target, examples=20)
+
+
+@pytest.mark.xfail(raises=RuntimeError, reason="only some exceptions are taken for findings")
+def test_any_crash_is_a_finding() -> None:
+    with pytest.raises(AssertionError, match="RuntimeError: the lamp went out"):
+        check(crashing, examples=5)
+
+
+def test_the_message_shows_what_came_and_the_smallest_inputs() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check(WrongCube())
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["gradient", "expected", "found", "inputs"]
+    assert lines[4].count("[") <= 2  # a number, or one in a list
+
+
+def test_what_does_not_converge_is_unresolved() -> None:
+    with pytest.raises(AssertionError, match=r"wild: more than half of the samples are unresolved: "):
+        check(wild, examples=10)
+
+
+def test_a_kink_inside_is_no_failure() -> None:
+    tally = check(F.relu, (REALS, (2,)), examples=30)
+    assert tally.counterexample is None
+
+
+def test_the_same_seed_tries_the_same_inputs() -> None:
+    once, again = check(F.sin, seed=3, examples=10), check(F.sin, seed=3, examples=10)
+    assert once.worst_margin == again.worst_margin
+
+
+def test_only_the_chosen_laws_are_asked() -> None:
+    assert set(check(FirstOrderCube(), laws=["gradient"], examples=5).held) == {"gradient"}
+
+
+# --- what cannot be checked -------------------------------------------------------------------------
+
+REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
+    (3, (), "int is not callable; expected a function of Variables"),
+    (lambda: 1, (), "takes no arguments; there is nothing to differentiate"),
+    (any_number, (), "takes any number of arguments; give a domain for each"),
+    (F.sin, ("reals",), r"sin: 'reals' is no domain; expected a Domain, or \(Domain, shape\)"),
+    (F.sin, ((REALS, (9, 9)),), "sin: 81 elements in its arguments; at most 64"),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "message"), REFUSED, ids=[case[2][:24] for case in REFUSED]
+)
+def test_what_cannot_be_checked_is_refused(target: Any, given: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        check(target, *given)
+
+
+def test_the_arity_is_that_of_what_is_called() -> None:
+    assert arity_of(sine_product) == 2
+    assert arity_of(Cube()) == 1
+    assert arity_of(F.Add()) == 2
+    assert arity_of(scaled) == 1
+
+
+def test_a_function_may_carry_its_domains() -> None:
+    def root(x: Variable) -> Variable:
+        return F.sqrt(x)
+
+    vars(root)["domains"] = (POSITIVE,)
+    assert check(root, examples=10).counterexample is None
+    assert prepare(root).engine.name == "root"
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [REALS, POSITIVE, interval(-1, 1), interval(-np.inf, -3.0), interval(5, 6)],
+    ids=lambda d: d.text,
+)
+def test_inputs_lie_within_their_domain(domain: Any) -> None:
+    x = np.random.default_rng(0).normal(size=50) * 3
+    led = inputs_within([domain], [x])
+    assert led is not None
+    assert domain.clearance(led[0]) > 0
