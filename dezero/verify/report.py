@@ -247,7 +247,7 @@ def summary(report: Report) -> str:
 
 
 def explain(report: Report, found: Counterexample, saved: Path | None = None) -> str:
-    """A counterexample: the law, the program as code and as JSON, expected, found, and how to replay."""
+    """A counterexample: the law, the program as code and as JSON, and how to see it again."""
     broken, program = found.broken, found.program
     lines = [
         f"The law `{found.law}` is broken: {SENTENCES[found.law]}",

@@ -116,9 +116,9 @@ def perturbed(
 ) -> Program:
     """The program with every use of a value multiplied by 1 or 1 ± eps, element by element.
 
-    Every use by itself: so what comes back to a value from several uses is moved apart, too, and a sum
-    of cotangents that cancels shows how large its terms are. The factors are inputs of their own, behind
-    those of the program.
+    Every use by itself: so what comes back to a value from several uses is moved apart, too, and a
+    sum of cotangents that cancels shows how large its terms are. The factors are inputs of their own,
+    behind those of the program.
 
     Args:
         program: The program.

@@ -130,6 +130,11 @@ class FunctionTrial(Trial[Variable]):
     def proof(self) -> list[Array]:
         return self.truth
 
+    @cached_property
+    def sizes(self) -> list[Array]:
+        """Not known: what is inside the function cannot be seen."""
+        return [np.zeros(x.shape) for x in self.program.inputs]
+
     def in_wider_precision(self) -> None:
         """None: differences of values are not more exact with more digits in the function."""
         return

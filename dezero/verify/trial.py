@@ -1,9 +1,10 @@
 """A trial: an engine and a program, with what several laws need to know of the two, found once.
 
 Also the tolerance, which nobody chooses. Two results that are equal in exact arithmetic may differ by
-what rounding does. How much that is, the engine itself tells: the program is run again with every input
-and every intermediate value moved by one unit roundoff, up or down at random, forward and (because the
-moves are factors) backward. A difference accuses only if it exceeds ten times that spread.
+what rounding does. How much that is, the engine itself tells: the program is run again with every use
+of a value moved by one unit roundoff, up or down at random, forward and (because the moves are factors)
+backward. To the spread of the results comes the roundoff of the terms of which a gradient is the sum.
+A difference accuses only if it exceeds ten times the two.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
+from dezero.verify.magnitude import gradient_sizes
 from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.reference import evaluate
@@ -260,8 +262,17 @@ class Trial(Generic[V]):
 
     @cached_property
     def spread(self) -> list[Array]:
-        """How far the engine's gradients move when everything moves by one unit roundoff."""
-        return self._spread_of(lambda program: self.gradients_of(program))
+        """How far the engine's gradients move when everything moves by one unit roundoff.
+
+        Besides, the rounding of the terms of which they are summed.
+        """
+        moved = self._spread_of(self.gradients_of)
+        return [m + self.eps * s for m, s in zip(moved, self.sizes, strict=True)]
+
+    @cached_property
+    def sizes(self) -> list[Array]:
+        """How large the terms are of which the gradients are sums."""
+        return gradient_sizes(self.exact_program)
 
     @cached_property
     def spread_of_values(self) -> list[Array]:

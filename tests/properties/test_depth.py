@@ -1,6 +1,6 @@
 """Depth costs no stack: a long chain is built, differentiated and freed by iteration.
 
-The law says a million operations; by default a tenth of them, a hundred times Python's recursion limit,
+The law says a million operations; by default a twentieth, fifty times Python's recursion limit,
 and the whole million under the profile "thorough".
 """
 
@@ -19,5 +19,5 @@ from . import CORE_SIMPLE, DEZERO
 @pytest.mark.parametrize("engine", [DEZERO, CORE_SIMPLE], ids=["dezero", "core_simple"])
 def test_depth(engine: Engine[V], monkeypatch: pytest.MonkeyPatch) -> None:
     if settings.get_current_profile_name() != "thorough":
-        monkeypatch.setattr(standing, "DEPTH", 100_000)
+        monkeypatch.setattr(standing, "DEPTH", 50_000)
     check_depth(engine)

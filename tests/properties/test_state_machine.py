@@ -2,9 +2,9 @@
 
 The machine builds graphs, drops handles, runs backward from anywhere, cuts, clears, replaces data and
 enters and leaves `no_grad`. The model is two dictionaries, and its gradient is a sum over all paths: no
-order, no queue, no generation comes into it. After every step each variable that is held agrees with the
-model in its value, its gradient, its creator and its generation. In the end the last handle goes, and all
-must be dead without the garbage collector.
+order, no queue, no generation comes into it. After every step each variable that is held agrees with
+the model in its value, its gradient, its creator and its generation. In the end the last handle goes,
+and all must be dead without the garbage collector.
 
 All numbers are whole and small, so that every comparison is exact.
 """
@@ -388,4 +388,4 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(stateful_step_count=40)
-TestStateMachine: type[TestCase] = Machine.TestCase
+TestStateMachine: type[TestCase] = Machine.TestCase  # pyright: ignore[reportUnknownVariableType]
