@@ -229,8 +229,8 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
             tally.unresolved[name, str(reason)] += 1
         except Broken as broken:
             raise _FOUND[name](name, program, broken) from None
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # The engine failed on a valid program: that, too, is a finding.
+        except Exception as error:
+            # The engine failed on a valid program: whatever it raised, that is a finding, too.
             raise _FOUND[name](name, program, crash(error)) from error
         finally:
             tally.cost[name] += time.perf_counter() - begun

@@ -24,7 +24,7 @@ from dezero.verify.oracles import one_sided
 from dezero.verify.program import Program
 from dezero.verify.rewrites import in_another_order, with_copies, with_explicit_broadcasting
 from dezero.verify.standing import check_depth, check_growth, check_regions
-from dezero.verify.trial import SAFETY, Broken, Trial, Unresolved, kept, margins_of, same
+from dezero.verify.trial import SAFETY, Broken, Trial, Unresolved, kept, margins_of, same, shown
 
 
 @dataclass(frozen=True)
@@ -230,14 +230,15 @@ def check_accumulation(trial: Trial[V]) -> None:
     engine.pull_back(graph, program.seeds, retain_grad=True)
     for i, leaf in enumerate(graph.leaves(program)):
         if not same(engine.gradient(leaf), once[i]):
-            raise Broken(f"gradient of input {i} with retain_grad", once[i], engine.gradient(leaf))
+            after = shown(engine.gradient(leaf))
+            raise Broken(f"gradient of input {i} with retain_grad", shown(once[i]), after)
     retained = [kept(engine.gradient(v)) for v in between]
     trial.pull(graph, program.seeds)
     engine.pull_back(graph, program.seeds, retain_grad=True)
     for variable, before in zip(between, retained, strict=True):
         after = engine.gradient(variable)
         if not same(after, before):
-            raise Broken("a retained gradient after one more backward", before, after)
+            raise Broken("a retained gradient after one more backward", shown(before), shown(after))
     for variable in (*between, *graph.outputs):
         engine.clear(variable)
     if engine.differentiates_twice:
@@ -252,7 +253,7 @@ def _by_grad(trial: Trial[V], graph: Graph[V]) -> list[Array]:
     gradients = [engine.value(g) for g in engine.gradients(graph.outputs, leaves, seeds)]
     for leaf, g in zip(leaves, before, strict=True):
         if not same(engine.gradient(leaf), g):
-            raise Broken("the gradient of a leaf after grad()", g, engine.gradient(leaf))
+            raise Broken("the gradient of a leaf after grad()", shown(g), shown(engine.gradient(leaf)))
     return gradients
 
 
@@ -282,7 +283,7 @@ def check_dropped_outputs(trial: Trial[V]) -> None:
     dropped = trial.rerun(trial.program, keep=False).gradients
     for i, (found, expected) in enumerate(zip(dropped, trial.run.gradients, strict=True)):
         if not same(found, expected):
-            raise Broken(f"gradient of input {i} with dropped values", expected, found)
+            raise Broken(f"gradient of input {i} with dropped values", shown(expected), shown(found))
 
 
 def check_shape_dtype(trial: Trial[V]) -> None:
@@ -323,7 +324,7 @@ def check_isolation(trial: Trial[V]) -> None:
             raise Broken(f"value {i} after backward", "as before", "changed")
     for i, (seed, original) in enumerate(zip(seeds, program.seeds, strict=True)):
         if not same(seed, original):
-            raise Broken(f"cotangent {i} after backward", original, seed)
+            raise Broken(f"cotangent {i} after backward", shown(original), shown(seed))
     gradients = [engine.gradient(v) for v in graph.values if v is not None]
     owned = [(f"the gradient of value {i}", g) for i, g in enumerate(gradients) if g is not None]
     others = [(f"value {i}", value) for i, value in enumerate(values)]
@@ -341,7 +342,7 @@ def check_determinism(trial: Trial[V]) -> None:
     again = trial.rerun(trial.program).gradients
     for i, (found, expected) in enumerate(zip(again, trial.run.gradients, strict=True)):
         if not same(found, expected):
-            raise Broken(f"gradient of input {i} in a second run", expected, found)
+            raise Broken(f"gradient of input {i} in a second run", shown(expected), shown(found))
 
 
 def _filled(gradients: Sequence[Array | None], program: Program) -> list[Array]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dezero.verify.engines import Graph, V
 from dezero.verify.program import Program
-from dezero.verify.trial import Broken, Trial, kept, same
+from dezero.verify.trial import Broken, Trial, kept, same, shown
 
 
 def check_no_graph(trial: Trial[V]) -> None:
@@ -75,7 +75,10 @@ def check_transaction(trial: Trial[V]) -> None:
     engine.pull_back(graph, program.seeds)
     reached = _reached(program, program.outputs[-1])
     applications = _applications(trial, graph)
-    chosen = min(number for number in applications if number in reached)  # the last one to run
+    candidates = [number for number in applications if number in reached]
+    if not candidates:
+        return
+    chosen = min(candidates)  # the last one to run
 
     def fail() -> None:
         raise _Planted
@@ -92,7 +95,8 @@ def check_transaction(trial: Trial[V]) -> None:
     engine.clear(graph.outputs[-1])
     for i, (variable, g) in enumerate(zip(variables, before, strict=True)):
         if not same(engine.gradient(variable), g):
-            raise Broken(f"gradient of value {i} after a rule raised", g, engine.gradient(variable))
+            after = engine.gradient(variable)
+            raise Broken(f"gradient of value {i} after a rule raised", shown(g), shown(after))
 
 
 def check_refcount(trial: Trial[V]) -> None:
@@ -183,13 +187,16 @@ _SECOND_ORDER_LIVES = frozenset(("under create_graph", "after the second order")
 
 
 def _applications(trial: Trial[V], graph: Graph[V]) -> dict[int, object]:
-    """What made the first output of each step that left one."""
+    """What made the outputs of each step, by the step's number.
+
+    A user's function may make its several outputs by several applications: then it has none here.
+    """
     found: dict[int, object] = {}
-    for number, (_, first) in enumerate(trial.program.places()):
-        variable = graph.values[first]
-        application = None if variable is None else trial.engine.application(variable)
-        if application is not None:
-            found[number] = application
+    for number, (step, first) in enumerate(trial.program.places()):
+        made = [graph.values[first + k] for k in range(step.n_out)]
+        applications = [trial.engine.application(v) for v in made if v is not None]
+        if all(a is not None and a is applications[0] for a in applications):
+            found[number] = applications[0]
     return found
 
 

@@ -22,6 +22,8 @@ from dezero.contract import Array
 MAX_STEPS = 100_000
 MAX_ELEMENTS = 1_000_000
 """The most elements that one value of a program may have, and all of its inputs together."""
+MAX_DEPTH = 8
+"""How deep an attribute may be nested."""
 MAX_BYTES = 16_000_000
 """The longest JSON text that is read."""
 
@@ -61,7 +63,7 @@ class Program:
     Attributes:
         inputs: The arrays it starts from: float64 or float32.
         steps: The operations applied, each reading earlier values only.
-        outputs: The numbers of the values that it gives.
+        outputs: The numbers of the values that it gives: such as steps have made.
         seeds: For each output its cotangent, of the output's shape.
     """
 
@@ -74,6 +76,11 @@ class Program:
         """Raises ProgramError unless every reference points to an earlier value."""
         if len(self.steps) > MAX_STEPS:
             raise ProgramError(f"program: {len(self.steps)} steps; at most {MAX_STEPS} are allowed")
+        for what, array in [(f"input {i}", x) for i, x in enumerate(self.inputs)] + [
+            (f"seed {i}", s) for i, s in enumerate(self.seeds)
+        ]:
+            if array.dtype.kind != "f":
+                raise ProgramError(f"{what}: dtype {array.dtype}; expected a floating one")
         n_values = len(self.inputs)
         for number, step in enumerate(self.steps):
             for operand in step.operands:
@@ -86,9 +93,10 @@ class Program:
                 raise ProgramError(f"step {number} ({step.op}): n_out is {step.n_out}; at least 1")
             n_values += step.n_out
         for output in self.outputs:
-            if not 0 <= output < n_values:
+            if not len(self.inputs) <= output < n_values:
                 raise ProgramError(
-                    f"program: output {output} is not a value; expected 0 to {n_values - 1}"
+                    f"program: output {output} is not a value that a step gives; "
+                    f"expected {len(self.inputs)} to {n_values - 1}"
                 )
         if not self.outputs:
             raise ProgramError("program: no outputs; at least one is needed")
@@ -235,7 +243,7 @@ def decode_tensor(decoded: Json, where: str) -> Array:
         raise ProgramError(f"{where}: dtype {_shown(dtype)}; expected one of {', '.join(DTYPES)}")
     shape = _expect_references(record.get("shape"), f"{where}: shape")
     size = math.prod(shape)
-    if len(shape) > 32 or size > MAX_ELEMENTS:
+    if len(shape) > 32 or math.prod(n or 1 for n in shape) > MAX_ELEMENTS:
         raise ProgramError(
             f"{where}: shape {_shown(list(shape))}; "
             f"at most {MAX_ELEMENTS} elements in at most 32 axes are allowed"
@@ -266,7 +274,7 @@ def _decode_number(value: Json, dtype: str, where: str) -> bool | int | float:
         if isinstance(value, bool):
             return value
     elif dtype == "int64":
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
             return value
     elif isinstance(value, str) and value in _SPECIAL:
         return _SPECIAL[value]
@@ -294,10 +302,12 @@ def encode_attribute(value: AttributeValue) -> Json:
     return value
 
 
-def decode_attribute(decoded: Json, where: str) -> AttributeValue:
+def decode_attribute(decoded: Json, where: str, depth: int = 0) -> AttributeValue:
     """The attribute that `encode_attribute` wrote; raises ProgramError on anything else."""
+    if depth > MAX_DEPTH:
+        raise ProgramError(f"{where}: nested more than {MAX_DEPTH} deep")
     if isinstance(decoded, list):
-        return tuple(decode_attribute(item, where) for item in decoded)
+        return tuple(decode_attribute(item, where, depth + 1) for item in decoded)
     if isinstance(decoded, dict):
         if decoded.keys() == {"slice"}:
             parts = _expect_list(decoded["slice"], f"{where}: slice")

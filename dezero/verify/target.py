@@ -50,16 +50,24 @@ class TargetError(ValueError):
 
 
 class FunctionEngine(DezeroEngine):
-    """An engine with one operation: the target."""
+    """An engine with one operation: the target.
 
-    def __init__(self, name: str, target: Target, arity: int) -> None:
+    Attributes:
+        target: The function.
+        domains: Where each argument lies.
+        of: Where all of them together lie.
+    """
+
+    def __init__(self, name: str, target: Target, domains: Sequence[Domain], of: Domain) -> None:
         self.name = name
         self.target = target
+        self.domains = tuple(domains)
+        self.of = of
         self._contracts = {
             name: Contract(
                 name=name,
                 summary="",
-                arity=arity,
+                arity=len(domains),
                 several_outputs=False,
                 shapes=Shapes.ANY,
                 domain=REALS,
@@ -113,11 +121,18 @@ class FunctionTrial(Trial[Variable]):
                     with np.errstate(all="ignore"):
                         return self._root(moved)
 
-                estimate = ladders(along)
+                estimate = ladders(along, self._room(x[place], i))
                 if not estimate.resolved:
                     raise Unresolved("the differences of values do not converge")
                 slopes[i][place], errors[i][place] = estimate.value, estimate.error
         return slopes, errors
+
+    def _room(self, x: float, i: int) -> float:
+        """How far an element of an argument may be moved without leaving its domain."""
+        engine = self.engine
+        assert isinstance(engine, FunctionEngine)
+        together = engine.of.clearance(*self.exact_program.inputs)
+        return min(engine.domains[i].clearance(np.asarray(x)), together)
 
     @cached_property
     def truth(self) -> list[Array]:
@@ -207,16 +222,14 @@ def inputs_within(domains: Sequence[Domain], deviates: Sequence[Array]) -> list[
     return led
 
 
-def _programs(engine: FunctionEngine, given: Sequence[Given], of: Domain) -> st.SearchStrategy[Program]:
+def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> st.SearchStrategy[Program]:
     """Programs of one step: the target, applied to inputs from its domains."""
-    domains = [g[0] if isinstance(g, tuple) else g for g in given]
-    shapes = [g[1] if isinstance(g, tuple) else None for g in given]
 
     def program(shape: int, number: int) -> Program | None:
         random = np.random.default_rng(number)
         deviates = [random.normal(size=SHAPES[shape] if s is None else s) for s in shapes]
-        inputs = inputs_within(domains, [np.asarray(d) for d in deviates])
-        if inputs is None or of.clearance(*inputs) <= 0:
+        inputs = inputs_within(engine.domains, [np.asarray(d) for d in deviates])
+        if inputs is None or engine.of.clearance(*inputs) <= 0:
             return None
         operands = tuple(range(len(inputs)))
         try:
@@ -281,8 +294,10 @@ def prepare(target: Target, given: Sequence[Given] = ()) -> Prepared:
     n_elements = sum(math.prod(d[1]) for d in chosen if isinstance(d, tuple))
     if n_elements > MOST_ELEMENTS:
         raise TargetError(f"{name}: {n_elements} elements in its arguments; at most {MOST_ELEMENTS}")
-    engine = FunctionEngine(name, target, len(chosen))
-    return Prepared(engine, _programs(engine, chosen, of))
+    domains = [d[0] if isinstance(d, tuple) else d for d in chosen]
+    shapes = [d[1] if isinstance(d, tuple) else None for d in chosen]
+    engine = FunctionEngine(name, target, domains, of)
+    return Prepared(engine, _programs(engine, shapes))
 
 
 def check(

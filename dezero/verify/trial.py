@@ -357,6 +357,11 @@ def kept(g: Array | None) -> Array | None:
     return None if g is None else g.copy()
 
 
+def shown(g: Array | None) -> str:
+    """An array as an error shows it: every digit."""
+    return "None" if g is None else repr(g.tolist())
+
+
 def same(a: Array | None, b: Array | None) -> bool:
     """Whether two arrays are the same bit for bit."""
     if a is None or b is None:
