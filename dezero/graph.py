@@ -513,11 +513,17 @@ for _nan in _NOT_A_NUMBER.values():
     _nan.flags.writeable = False
 
 
+NOT_SAVED = _NOT_A_NUMBER[np.dtype(np.float64)]
+"""What a rule is given for an output that its contract does not save."""
+
+
 def stand_in(shape: Shape, dtype: np.dtype[np.generic]) -> Array:
     """What stands in for an array that was not saved: its shape in no memory, and not one number.
 
     A rule may read the shape of an operand that its contract does not save. If it reads the values,
     its gradients are NaN. The element type is the operand's if that is floating.
+
+    (For an output that is not saved there is only `NOT_SAVED`: its shape is that of its cotangent.)
     """
     nan = _NOT_A_NUMBER.get(dtype, _NOT_A_NUMBER[np.dtype(np.float64)])
     return np.ndarray(shape, nan.dtype, nan, 0, (0,) * len(shape))
@@ -548,7 +554,7 @@ class Function:
         generation: The largest generation of its inputs.
         outputs: Weak references to its outputs.
         input_nodes: The Nodes of its inputs: empty until it is applied, or under `no_grad`.
-        output_types: The shapes and element types of its outputs.
+        output_types: The shapes and element types of its outputs, if they are several.
         saved: For each input, then for each output, the array if the rule reads it, else None.
     """
 
@@ -596,19 +602,23 @@ class Function:
             error.add_note(f"in {self.name}({operands})")
             raise
         several = isinstance(given, (tuple, list))
-        ys = [
-            y if type(y) is np.ndarray else function._checked_output(y)
-            for y in (given if several else (given,))
-        ]
+        ys = (
+            [function._checked_output(y) for y in given]
+            if several
+            else [function._checked_output(given)]
+        )
         if not recording():
             outputs = [Variable.output_of(None, 0, y) for y in ys]
         else:
-            function.input_nodes = nodes = tuple([x.node for x in variables])
-            function.generation = max([node.generation for node in nodes], default=0)
+            function.input_nodes = tuple([x.node for x in variables])
+            for node in function.input_nodes:
+                if node.generation > function.generation:
+                    function.generation = node.generation
             function.saved = function._keep(xs, ys)
-            function.output_types = tuple([(y.shape, y.dtype) for y in ys])
             outputs = [Variable.output_of(function, index, y) for index, y in enumerate(ys)]
             function.outputs = tuple([y.node.variable for y in outputs])
+            if several:
+                function.output_types = tuple([(y.shape, y.dtype) for y in ys])
         return outputs if several else outputs[0]
 
     def _variables(self, operands: tuple[Operand, ...]) -> list[Variable]:
@@ -619,7 +629,9 @@ class Function:
             if isinstance(operand, Variable):
                 if _missing(operand.data):
                     raise TypeError(f"{self.name}: operand {i} has no data yet")
-            elif isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
+                variables.append(operand)
+                continue
+            if isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
                 numbers.append(i)
             try:
                 variables.append(as_variable(operand))
@@ -662,8 +674,7 @@ class Function:
         variable = self.outputs[index]()
         if variable is not None and variable.creator is self and (y is None or variable.data is y):
             return variable
-        data = stand_in(*self.output_types[index]) if y is None else y
-        return Variable.output_of(self, index, data)
+        return Variable.output_of(self, index, NOT_SAVED if y is None else y)
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
         """The cotangents of the inputs from those of the outputs, by `backward`, checked.
@@ -716,7 +727,7 @@ class Reading(ABC, Generic[T]):
 
     @abstractmethod
     def output(self, function: Function, index: int, saved: Array | None) -> T:
-        """An output of an application; a stand-in if it was not saved."""
+        """An output of an application; `NOT_SAVED` if it was not saved."""
 
     @abstractmethod
     def from_variable(self, variable: Variable) -> T:
@@ -746,7 +757,7 @@ class _ArrayReading(Reading[Array]):
         return stand_in(node.shape, node.dtype) if saved is None else saved
 
     def output(self, function: Function, index: int, saved: Array | None) -> Array:
-        return stand_in(*function.output_types[index]) if saved is None else saved
+        return NOT_SAVED if saved is None else saved
 
     def from_variable(self, variable: Variable) -> Array:
         return variable.data
@@ -834,7 +845,7 @@ def pull_back(
         if keep(function):
             found.interior[function] = gys
         try:
-            gxs = function.pull(reading, _completed(reading, function, gys))
+            gxs = function.pull(reading, _completed(reading, function, list(gys)))
             for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
                 if gx is not None:
                     fits = gx.shape == node.shape and gx.dtype is node.dtype
@@ -847,13 +858,10 @@ def pull_back(
 
 def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> list[T]:
     """The cotangents of an application's outputs: zeros for those that nothing depends on."""
-    completed: list[T] = []
-    for index, gy in enumerate(gys):
-        if gy is None:
-            shape, dtype = function.output_types[index]
-            gy = reading.constant(np.zeros(shape, gradient_dtype(dtype)))
-        completed.append(gy)
-    return completed
+    for index, (shape, dtype) in enumerate(function.output_types):
+        if gys[index] is None:
+            gys[index] = reading.constant(np.zeros(shape, gradient_dtype(dtype)))
+    return cast("list[T]", gys)  # the only output of an application has a cotangent, or it is not here
 
 
 def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:

@@ -79,7 +79,8 @@ class Operation(Function):
         if not saves:
             return (None,) * (len(xs) + len(ys))
         kept = [x if name in saves else None for name, x in zip(self.operand_names, xs, strict=True)]
-        return (*kept, *(ys if "y" in saves else [None] * len(ys)))
+        kept.append(ys[0] if "y" in saves else None)
+        return tuple(kept)
 
 
 class Unary(Operation, ABC):
@@ -87,7 +88,7 @@ class Unary(Operation, ABC):
 
     Class keywords:
         domain: Where it is defined.
-        saves: Which of ``x`` and ``y`` the rule reads. Of the others it may read the shape only.
+        saves: Which of ``x`` and ``y`` the rule reads. If not ``x``, it may still read its shape.
         smoothness: In which sense it can be differentiated.
         attributes: What the constructor takes: names, and what they may be.
         kinks: Where it is not differentiable.

@@ -130,24 +130,26 @@ def check_second_order(trial: Trial[V]) -> None:
     )
     truth, error = trial.second(v, w)
 
-    def product(program: Program, v: Sequence[Array], w: Sequence[Array]) -> tuple[float, float]:
-        """w' H v by the engine, and the size of the terms that it sums."""
+    def products(program: Program) -> tuple[float, float, float]:
+        """w' H v and v' H w by the engine, and the size of the terms that they sum."""
         graph = engine.build(program)
         xs = graph.leaves(program)[: len(w)]
         seeds = [engine.leaf(seed) for seed in program.seeds]
         gradients = engine.gradients(graph.outputs, xs, seeds, create_graph=True)
-        directions = [engine.leaf(a.astype(program.dtype)) for a in v]
-        products = engine.gradients(gradients, xs, directions)
-        terms = [engine.value(p).astype(np.longdouble) * b for p, b in zip(products, w, strict=True)]
-        return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+        sums: list[float] = []
+        size = 0.0
+        for a, b in ((v, w), (w, v)):
+            along = engine.gradients(gradients, xs, [engine.leaf(d.astype(program.dtype)) for d in a])
+            terms = [engine.value(h).astype(np.longdouble) * d for h, d in zip(along, b, strict=True)]
+            sums.append(float(sum(t.sum() for t in terms)))
+            size += float(sum(np.abs(t).sum() for t in terms))
+        return sums[0], sums[1], size
 
-    found, size = product(program, v, w)
-    swapped, _ = product(program, w, v)
+    found, swapped, size = products(program)
     tau = 64 * len(program.steps) * trial.eps * size + SAFETY * error
     if max(abs(found - truth), abs(swapped - truth)) <= tau:
         return
-    tau += SAFETY * trial.spread_of(lambda moved: product(moved, v, w)[0])
-    tau += SAFETY * trial.spread_of(lambda moved: product(moved, w, v)[0])
+    tau += SAFETY * trial.spread_of(lambda moved: np.array(products(moved)[:2]))
     for what, number in (("w' H v", found), ("v' H w", swapped)):
         margin = abs(number - truth) / max(tau, 1e-300)
         if not margin <= 1:
@@ -230,10 +232,9 @@ def check_accumulation(trial: Trial[V]) -> None:
     engine.pull_back(graph, program.seeds, retain_grad=True)
     for i, leaf in enumerate(graph.leaves(program)):
         if not same(engine.gradient(leaf), once[i]):
-            after = shown(engine.gradient(leaf))
-            raise Broken(f"gradient of input {i} with retain_grad", shown(once[i]), after)
+            found = shown(engine.gradient(leaf))
+            raise Broken(f"gradient of input {i} with retain_grad", shown(once[i]), found)
     retained = [kept(engine.gradient(v)) for v in between]
-    trial.pull(graph, program.seeds)
     engine.pull_back(graph, program.seeds, retain_grad=True)
     for variable, before in zip(between, retained, strict=True):
         after = engine.gradient(variable)

@@ -6,7 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 from dezero.verify.engines import Graph, V
 from dezero.verify.program import Program
@@ -101,15 +101,23 @@ def check_transaction(trial: Trial[V]) -> None:
 
 def check_refcount(trial: Trial[V]) -> None:
     """With the garbage collector off, all of a program dies with the last handle on it."""
-    for what, scenario in _LIVES.items():
-        if what in _SECOND_ORDER_LIVES and not trial.engine.differentiates_twice:
-            continue
-        remains = _remains_of(trial, scenario)
-        if remains:
-            raise Broken(f"what is alive when the last handle has gone, {what}", "nothing", remains)
+    lives = _LIVES if trial.engine.differentiates_twice else _LIVES[:2]
+    if _remains_of(trial, lives):
+        for life in lives:  # which of them is it?
+            remains = _remains_of(trial, [life])
+            if remains:
+                what = life.__name__.strip("_").replace("_", " ")
+                raise Broken(f"what is alive when the last handle has gone, {what}", "nothing", remains)
+        raise Broken(
+            "what is alive when the last handle has gone", "nothing", _remains_of(trial, lives)
+        )
 
 
-def _remains_of(trial: Trial[V], live: Callable[[Trial[V], Graph[V]], list[object]]) -> str:
+Life: TypeAlias = Callable[[Trial[Any], Graph[Any]], list[object]]
+"""Lives through a part of a program's life, and returns what it has made."""
+
+
+def _remains_of(trial: Trial[V], lives: Sequence[Life]) -> str:
     """The names of the classes whose instances outlive a program; empty if there are none."""
     program = trial.program
     copied = program.with_inputs([x.copy() for x in program.inputs])
@@ -119,8 +127,10 @@ def _remains_of(trial: Trial[V], live: Callable[[Trial[V], Graph[V]], list[objec
     try:
         graph = trial.engine.build(copied)
         del copied
-        made = live(trial, graph)
-        watched = [weakref.ref(part) for part in made if type(part) is not str]
+        made = _parts(trial, graph.values)
+        for live in lives:
+            made += live(trial, graph)
+        watched = [weakref.ref(part) for part in made]
         del graph, made
         alive = sorted({type(part).__name__ for ref in watched if (part := ref()) is not None})
         unreachable = gc.collect()
@@ -138,52 +148,48 @@ def _parts(trial: Trial[V], variables: Sequence[V | None]) -> list[object]:
 
 
 def _after_backward(trial: Trial[V], graph: Graph[V]) -> list[object]:
-    made = _parts(trial, graph.values)
-    trial.engine.pull_back(graph, trial.program.seeds, retain_grad=True)
-    return made + [
-        g for v in graph.values if v is not None and (g := trial.engine.gradient(v)) is not None
-    ]
+    engine = trial.engine
+    engine.pull_back(graph, trial.program.seeds, retain_grad=True)
+    gradients = [engine.gradient(v) for v in graph.values if v is not None]
+    return [g for g in gradients if g is not None]
 
 
-def _after_an_exception(trial: Trial[V], graph: Graph[V]) -> list[object]:
-    made = _parts(trial, graph.values)
-    application = trial.engine.application(graph.outputs[0])
+def _after_an_exception_in_a_rule(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    engine, program = trial.engine, trial.program
+    other = engine.build(program)
+    application = engine.application(other.outputs[0])
 
     def fail() -> None:
         raise _Planted
 
     if application is not None:
-        trial.engine.watch(application, fail)
+        engine.watch(application, fail)
     with suppress(_Planted):
-        trial.engine.backward(graph.outputs[0], trial.program.seeds[0])
-    return made
+        engine.backward(other.outputs[0], program.seeds[0])
+    return _parts(trial, other.values)
 
 
-def _after_create_graph(trial: Trial[V], graph: Graph[V]) -> list[object]:
-    made = _parts(trial, graph.values)
-    gradients = trial.engine.backward_recorded(
-        graph.outputs[0], trial.program.seeds[0], graph.leaves(trial.program)
-    )
-    return made + _parts(trial, gradients)
-
-
-def _after_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
+def _under_create_graph(trial: Trial[V], graph: Graph[V]) -> list[object]:
     engine, program = trial.engine, trial.program
-    made = _parts(trial, graph.values)
+    gradients = engine.backward_recorded(graph.outputs[0], program.seeds[0], graph.leaves(program))
+    return _parts(trial, gradients)
+
+
+def _after_the_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
+    engine, program = trial.engine, trial.program
     leaves = graph.leaves(program)
     seeds = [engine.leaf(seed) for seed in program.seeds]
     first = engine.gradients(graph.outputs, leaves, seeds, create_graph=True)
     second = engine.gradients(first, leaves, [engine.leaf(x) for x in program.inputs])
-    return made + _parts(trial, first) + _parts(trial, second)
+    return _parts(trial, first) + _parts(trial, second)
 
 
-_LIVES: dict[str, Callable[[Trial[Any], Graph[Any]], list[object]]] = {
-    "after backward": _after_backward,
-    "after an exception in a rule": _after_an_exception,
-    "under create_graph": _after_create_graph,
-    "after the second order": _after_second_order,
-}
-_SECOND_ORDER_LIVES = frozenset(("under create_graph", "after the second order"))
+_LIVES: tuple[Life, ...] = (
+    _after_backward,
+    _after_an_exception_in_a_rule,
+    _under_create_graph,
+    _after_the_second_order,
+)
 
 
 def _applications(trial: Trial[V], graph: Graph[V]) -> dict[int, object]:

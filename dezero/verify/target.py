@@ -121,7 +121,7 @@ class FunctionTrial(Trial[Variable]):
                     with np.errstate(all="ignore"):
                         return self._root(moved)
 
-                estimate = ladders(along, self._room(x[place], i))
+                estimate = ladders(along, self._room(float(x[place]), i))
                 if not estimate.resolved:
                     raise Unresolved("the differences of values do not converge")
                 slopes[i][place], errors[i][place] = estimate.value, estimate.error

@@ -308,10 +308,10 @@ class Trial(Generic[V]):
         """The program, perturbed, but for what leads to a kink: moved off it, values would jump."""
         return perturbed(self.program, random, eps, ancestors(self.program, self.gaps))
 
-    def spread_of(self, result: Callable[[Program], float]) -> float:
-        """How far a number moves that is made of the perturbed program."""
-        (spread,) = self._spread_of(lambda program: [np.array(result(program))])
-        return float(spread)
+    def spread_of(self, result: Callable[[Program], Array]) -> float:
+        """How far the numbers move that are made of the perturbed program, at the most."""
+        (spread,) = self._spread_of(lambda program: [result(program)])
+        return float(np.max(spread))
 
 
 @dataclass(frozen=True)
