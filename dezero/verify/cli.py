@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -32,7 +31,7 @@ from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Json, Program, ProgramError
 from dezero.verify.reference import evaluate
 from dezero.verify.report import Report
-from dezero.verify.strategies import programs
+from dezero.verify.strategies import Programs, programs
 from dezero.verify.target import FUNCTION_LAWS, Given, Prepared, Target, TargetError, prepare
 from dezero.verify.trial import Broken, Trial, Unresolved
 
@@ -216,7 +215,7 @@ class _Target:
     module: str | None
     laws: list[str]
     contracts: Mapping[str, Contract]
-    programs: st.SearchStrategy[Program]
+    programs: Programs
     prepared: Prepared | None
 
     def trial(self, program: Program) -> Trial[Any]:
@@ -403,7 +402,7 @@ def _replay(options: argparse.Namespace) -> int:
             print(f"            {broken.what}: expected {broken.expected}, found {broken.found}")
         except Exception as error:  # whatever an engine does with a valid program
             code = COUNTEREXAMPLE
-            print(f"broken      {name}: {campaign.crash(error).found}")
+            print(f"broken      {name}: {type(error).__name__}: {error}")
     print()
     print(report.snippet(program, engine.module), end="")
     return code

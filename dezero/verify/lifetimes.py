@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from dezero.verify.engines import Graph, V
 from dezero.verify.program import Program
-from dezero.verify.trial import Broken, Trial, kept, same, shown
+from dezero.verify.trial import Broken, Trial, copies, kept, same, shown
 
 
 def check_no_graph(trial: Trial[V]) -> None:
@@ -55,7 +55,7 @@ def check_visits(trial: Trial[V]) -> None:
         engine.watch(application, seen)
     for k, output in enumerate(graph.outputs):
         counts.clear()
-        engine.backward(output, program.seeds[k])
+        engine.backward(output, program.seeds[k].copy())
         reached = _reached(program, program.outputs[k])
         for number in applications:
             expected = 1 if number in reached else 0
@@ -72,7 +72,7 @@ def check_transaction(trial: Trial[V]) -> None:
     """A rule that raises changes no gradient."""
     engine, program = trial.engine, trial.program
     graph = engine.build(program)
-    engine.pull_back(graph, program.seeds)
+    engine.pull_back(graph, copies(program.seeds))
     reached = _reached(program, program.outputs[-1])
     applications = _applications(trial, graph)
     candidates = [number for number in applications if number in reached]
@@ -87,7 +87,7 @@ def check_transaction(trial: Trial[V]) -> None:
     variables = [v for v in graph.values if v is not None]
     before = [kept(engine.gradient(v)) for v in variables]
     try:
-        engine.backward(graph.outputs[-1], program.seeds[-1])
+        engine.backward(graph.outputs[-1], program.seeds[-1].copy())
     except _Planted:
         pass
     else:
@@ -149,14 +149,14 @@ def _parts(trial: Trial[V], variables: Sequence[V | None]) -> list[object]:
 
 def _after_backward(trial: Trial[V], graph: Graph[V]) -> list[object]:
     engine = trial.engine
-    engine.pull_back(graph, trial.program.seeds, retain_grad=True)
+    engine.pull_back(graph, copies(trial.program.seeds), retain_grad=True)
     gradients = [engine.gradient(v) for v in graph.values if v is not None]
     return [g for g in gradients if g is not None]
 
 
 def _after_an_exception_in_a_rule(trial: Trial[V], graph: Graph[V]) -> list[object]:
     engine, program = trial.engine, trial.program
-    other = engine.build(program)
+    other = engine.build(program.with_inputs([x.copy() for x in program.inputs]))
     application = engine.application(other.outputs[0])
 
     def fail() -> None:
@@ -178,7 +178,7 @@ def _under_create_graph(trial: Trial[V], graph: Graph[V]) -> list[object]:
 def _after_the_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
     engine, program = trial.engine, trial.program
     leaves = graph.leaves(program)
-    seeds = [engine.leaf(seed) for seed in program.seeds]
+    seeds = [engine.leaf(seed) for seed in copies(program.seeds)]
     first = engine.gradients(graph.outputs, leaves, seeds, create_graph=True)
     second = engine.gradients(first, leaves, [engine.leaf(x) for x in program.inputs])
     return _parts(trial, first) + _parts(trial, second)

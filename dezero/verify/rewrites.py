@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -166,3 +166,39 @@ def places_when_perturbed(program: Program) -> list[int]:
         places.extend(range(n_values, n_values + step.n_out))
         n_values += step.n_out
     return places
+
+
+def simpler(program: Program) -> Iterator[Program]:
+    """Programs with one output less, or with a step's outputs made inputs: the simplest first."""
+    if len(program.outputs) > 1:
+        for k in range(len(program.outputs)):
+            yield replace(
+                program,
+                outputs=program.outputs[:k] + program.outputs[k + 1 :],
+                seeds=program.seeds[:k] + program.seeds[k + 1 :],
+            ).pruned()
+    values = evaluate(program.astype("float64"))
+    for number, (step, first) in reversed(list(enumerate(program.places()))):
+        given = range(first, first + step.n_out)
+        if not any(output in given for output in program.outputs):
+            yield _with_input_for(program, number, first, [values[i] for i in given])
+
+
+def _with_input_for(program: Program, number: int, first: int, values: Sequence[Array]) -> Program:
+    """The program without a step: its outputs are inputs, with the values that they had."""
+    n_inputs, n_out = len(program.inputs), len(values)
+
+    def moved(value: int) -> int:
+        if value < n_inputs:
+            return value
+        if first <= value < first + n_out:
+            return n_inputs + value - first
+        return value + n_out if value < first else value
+
+    steps = [s for n, s in enumerate(program.steps) if n != number]
+    return Program(
+        program.inputs + tuple(v.astype(program.dtype.name) for v in values),
+        tuple(replace(s, operands=tuple(moved(o) for o in s.operands)) for s in steps),
+        tuple(moved(output) for output in program.outputs),
+        program.seeds,
+    ).pruned()

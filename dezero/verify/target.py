@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import TypeAlias, cast
 
 import numpy as np
-from hypothesis import strategies as st
 
 from dezero.contract import NO_ATTRIBUTES, REALS, Array, Contract, Domain, Shapes, Smoothness
 from dezero.graph import Function, Variable
@@ -27,6 +26,7 @@ from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import ladders
 from dezero.verify.program import Program, Step
+from dezero.verify.strategies import Programs, programs_made_by
 from dezero.verify.trial import Trial, Unresolved
 
 Target: TypeAlias = Callable[..., Variable | Sequence[Variable]]
@@ -222,7 +222,7 @@ def inputs_within(domains: Sequence[Domain], deviates: Sequence[Array]) -> list[
     return led
 
 
-def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> st.SearchStrategy[Program]:
+def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> Programs:
     """Programs of one step: the target, applied to inputs from its domains."""
 
     def program(shape: int, number: int) -> Program | None:
@@ -246,8 +246,7 @@ def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> st.Sear
             tuple(np.asarray(random.normal(size=s)) for s in shapes_out),
         )
 
-    drawn = st.builds(program, st.integers(0, len(SHAPES) - 1), st.integers(0, 2**16))
-    return drawn.filter(lambda p: p is not None).map(lambda p: cast(Program, p))  # after the filter
+    return programs_made_by(program, len(SHAPES))
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ class Prepared:
     """
 
     engine: FunctionEngine
-    programs: st.SearchStrategy[Program]
+    programs: Programs
 
     def trial(self, program: Program) -> FunctionTrial:
         """A trial of the target."""

@@ -70,10 +70,12 @@ class Run(Generic[V]):
 
     Attributes:
         graph: What the engine recorded.
+        values: What its variables held before the gradients were pulled back.
         gradients: For each input its gradient; None if the engine left none.
     """
 
     graph: Graph[V]
+    values: list[Array | None]
     gradients: list[Array | None]
 
 
@@ -150,16 +152,16 @@ class Trial(Generic[V]):
 
     def rerun(self, program: Program, *, keep: bool = True) -> Run[V]:
         """A program run by the engine, on copies of its inputs."""
-        copied = program.with_inputs([x.copy() for x in program.inputs])
-        graph = self.engine.build(copied, keep=keep)
-        return Run(graph, self.pull(graph, program.seeds))
+        graph = self.engine.build(program.with_inputs(copies(program.inputs)), keep=keep)
+        values = [None if v is None else np.array(self.engine.value(v)) for v in graph.values]
+        return Run(graph, values, self.pull(graph, program.seeds))
 
     def pull(self, graph: Graph[V], seeds: Sequence[Array]) -> list[Array | None]:
         """The gradients of the inputs for some seeds; those that the graph had are forgotten."""
         leaves = graph.leaves(self.program)
         for leaf in leaves:
             self.engine.clear(leaf)
-        self.engine.pull_back(graph, [seed.copy() for seed in seeds])
+        self.engine.pull_back(graph, copies(seeds))
         return [self.engine.gradient(leaf) for leaf in leaves]
 
     @cached_property
@@ -350,6 +352,11 @@ def margins_of(found: Array, expected: Array, tolerance: Array) -> Array:
     with np.errstate(all="ignore"):
         margins = np.abs(np.subtract(found, expected, dtype=float)) / np.maximum(tolerance, 1e-300)
     return np.where(np.isfinite(found) | (found == expected), margins, np.inf)
+
+
+def copies(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays that an engine may spoil."""
+    return [x.copy() for x in arrays]
 
 
 def kept(g: Array | None) -> Array | None:
