@@ -66,7 +66,7 @@ def programs(
     source = st.tuples(st.integers(0, len(SHAPES) - 1), st.integers(0, 255))
     return st.builds(
         _Decoder(ordered),
-        st.lists(source, min_size=1, max_size=4),
+        st.lists(source, min_size=1, max_size=3),
         st.one_of(*[few] * 15, st.lists(record, min_size=1, max_size=max_steps)),
         st.integers(0, 255),
         st.sampled_from(list(dtypes)),
@@ -207,6 +207,8 @@ class _Builder:
             return None
         if seed % 4 == 3 and len(outputs) > 1:  # some results that nobody asks for
             outputs = outputs[1:]
+        elif seed % 4 != 1:  # each has a backward of its own: two are as telling as many
+            outputs = outputs[-2:]
         random = np.random.default_rng(seed)
         seeds = [
             (random.choice((1.0, -1.0, 2.0, -0.5), self.values[i].array.shape) * (1 + seed % 3 / 4))
