@@ -19,10 +19,10 @@ def _missing(package: str) -> Callable[[], int]:
 main: Callable[[], int]
 try:
     from dezero.verify.cli import main
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("hypothesis", "flint", "rich"):
+except ModuleNotFoundError as _error:
+    if (_error.name or "").partition(".")[0] not in ("hypothesis", "flint", "rich"):
         raise
-    main = _missing(str(error.name))
+    main = _missing(str(_error.name))
 
 
 if __name__ == "__main__":

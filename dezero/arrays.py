@@ -26,7 +26,7 @@ IndexPart: TypeAlias = (
     | None
     | list[int]
     | tuple[int, ...]
-    | NDArray[np.integer[Any]]
+    | NDArray[np.integer[Any]]  # of any width
     | NDArray[np.bool_]
 )
 Index: TypeAlias = IndexPart | tuple[IndexPart, ...]

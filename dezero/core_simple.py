@@ -84,7 +84,7 @@ class Function:
         """Apply the operation, and record it if ``Config.enable_backprop``."""
         func = copy.copy(self) if hasattr(self, "inputs") else self  # it records one application
         xs = _as_variables(inputs)
-        ys = cast(_Rules, func).forward(*[x.data for x in xs])
+        ys = cast(_Rules, func).forward(*[x.data for x in xs])  # a subclass defines it
         name = f"{type(func).__name__}.forward"
         outputs = [Variable(_returned(name, y)) for y in _as_tuple(ys)]
         if Config.enable_backprop:
@@ -396,7 +396,7 @@ def _pull_back(func: Function, cotangents: dict[Variable, Array]) -> list[Array]
         cotangents[y] if y is not None and y in cotangents else np.zeros(zero[0], _grad_dtype(zero[1]))
         for y, zero in zip(outputs, func.zeros, strict=True)
     ]
-    gxs = _as_tuple(cast(_Rules, func).backward(*gys))
+    gxs = _as_tuple(cast(_Rules, func).backward(*gys))  # a subclass defines it
     rule = f"{type(func).__name__}.backward"
     if len(gxs) != len(func.inputs):
         raise ValueError(
@@ -464,7 +464,7 @@ def _as_variables(operands: tuple[Operand, ...]) -> list[Variable]:
 
 def _as_tuple(returned: object) -> tuple[object, ...]:
     if isinstance(returned, (tuple, list)):
-        return tuple(cast("list[object]", returned))
+        return tuple(cast("list[object]", returned))  # of whatever elements
     return (returned,)
 
 

@@ -46,7 +46,7 @@ class Tensor(Protocol):
     @property
     def ndim(self) -> int: ...
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]: ...  # an ndarray says no more
     @property
     def T(self) -> Self: ...
     def __neg__(self) -> Self: ...
@@ -294,6 +294,7 @@ class Variable:
         return {"data": self._data, "name": self.name, "grad": grad}
 
     def __setstate__(self, state: dict[str, object]) -> None:
+        # What __getstate__ gave.
         name, grad = cast("tuple[str | None, Array | None]", (state["name"], state["grad"]))
         Variable.__init__(self, _checked(state["data"]), name)
         self.grad = None if grad is None else Variable(grad)

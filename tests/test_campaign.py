@@ -13,15 +13,15 @@ import pytest
 from dezero import Variable
 from dezero.contract import Array, Contract
 from dezero.verify import campaign
-from dezero.verify.campaign import MOST_UNRESOLVED, Plan, Tally, run
+from dezero.verify.campaign import MOST_UNRESOLVED, Plan, Tally, reduced, run
 from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.strategies import programs
-from dezero.verify.trial import Trial
+from dezero.verify.trial import Broken, Trial
 
-FEW_LAWS = ("value", "gradient", "isolation")
+FEW_LAWS = ("runs", "value", "gradient", "isolation")
 
 
 def plan(engine: Engine[Any], ops: Sequence[str] = (), **options: Any) -> Plan:
@@ -167,18 +167,46 @@ def test_a_crash_is_a_counterexample(error: Exception) -> None:
     assert found is not None
     assert found.program is not None
     assert [step.op for step in found.program.steps] == ["sin"]
-    assert found.broken.what == "the program runs"
+    assert found.law == "runs"
+    assert found.broken.what == "the program, forward and backward"
     assert found.broken.found.startswith(f"{type(error).__name__}: ")
     assert "in step 0 (sin) of the program, by dezero" in found.broken.found
 
 
-@pytest.mark.xfail(reason="only some exceptions are taken for findings")
 @pytest.mark.parametrize(
     "error", [RuntimeError("no"), AssertionError("no"), RecursionError("no")], ids=repr
 )
 def test_any_exception_is_a_counterexample(error: Exception) -> None:
     tally = run(plan(CrashesOn("sin", error), ["add", "sin"], examples=100))
     assert tally.counterexample is not None
+
+
+BROKEN = Broken("value 1", "1.0", "2.0")
+X, ONES = np.array([0.5, 1.0]), np.ones(2)
+
+
+def test_what_hypothesis_leaves_is_reduced() -> None:
+    steps = (Step("sin", (0,)), Step("exp", (1,)), Step("tanh", (2,)), Step("exp", (0,)))
+    program = Program((X,), steps, (3, 4), (ONES, ONES))
+    smaller, broken = reduced(plan(WrongTanh()), "value", program, BROKEN)
+    assert [step.op for step in smaller.steps] == ["tanh"]
+    assert smaller.inputs[0].tolist() == np.exp(np.sin(X)).tolist()
+    assert broken.what.startswith("value 1, of step 0 (tanh)")
+
+
+def test_what_cannot_be_reduced_stays_as_it_is() -> None:
+    program = Program((X,), (Step("sin", (0,)), Step("exp", (1,))), (2,), (ONES,))
+    assert reduced(plan(WrongTanh()), "value", program, BROKEN) == (program, BROKEN)
+
+
+def test_what_breaks_another_law_is_no_reduction() -> None:
+    program = Program((X,), (Step("exp", (0,)), Step("tanh", (1,))), (2,), (ONES,))
+    assert reduced(plan(WrongTanh()), "isolation", program, BROKEN) == (program, BROKEN)
+
+
+def test_a_function_of_a_user_is_not_reduced() -> None:
+    program = Program((X,), (Step("sin", (0,)), Step("of_a_user", (1,))), (2,), (ONES,))
+    assert reduced(plan(WrongTanh()), "value", program, BROKEN) == (program, BROKEN)
 
 
 def test_the_unresolved_share_is_that_of_the_worst_law() -> None:
@@ -192,7 +220,7 @@ def test_the_unresolved_share_is_that_of_the_worst_law() -> None:
 
 
 def test_a_campaign_resolves_nearly_all() -> None:
-    tally = run(plan(DezeroEngine(), laws=tuple(LAWS), examples=150))
+    tally = run(plan(DezeroEngine(), laws=tuple(LAWS), seed=2, examples=150))
     assert tally.counterexample is None, tally.counterexample
     assert tally.unresolved_share <= MOST_UNRESOLVED
     assert 0 < tally.worst_margin <= 1

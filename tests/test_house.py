@@ -152,7 +152,7 @@ def test_the_library_imports_numpy_only(module: str) -> None:
         ("config", "import dezero.verify\n"),
         ("verify.oracles", "from dezero.verify.cli import main\n"),
         ("verify.program", "from .reference import apply\n"),
-        ("verify.laws", "from dezero.verify.engines.dezero import DezeroEngine\n"),
+        ("verify.oracles", "from dezero.verify.engines.dezero import DezeroEngine\n"),
     ],
 )
 def test_an_upward_import_is_found(module: str, source: str) -> None:

@@ -44,7 +44,7 @@ CASES: list[tuple[str, list[Array], Attributes, int]] = [
     *(
         (op, [X], {}, 1)
         for op in (
-            *("neg", "abs", "square", "reciprocal", "exp", "expm1", "sin", "cos", "tan"),
+            *("identity", "neg", "abs", "square", "reciprocal", "exp", "expm1", "sin", "cos", "tan"),
             *("sinh", "cosh", "tanh", "arctan", "sigmoid", "softplus", "relu", "flatten"),
         )
     ),
@@ -295,8 +295,8 @@ def test_the_complex_step_fits_every_magnitude(x: float) -> None:
         np.testing.assert_allclose(complex_step(program)[0], program.seeds[0] / x, rtol=1e-14)
 
 
-def test_an_input_that_nothing_reads_has_gradient_zero_and_one_that_is_an_output_its_seed() -> None:
-    program = make([X, ROW, Y], Step("neg", (0,)), outputs=(3, 1, 3))
+def test_an_input_that_nothing_reads_has_gradient_zero_and_one_that_is_copied_its_seed() -> None:
+    program = make([X, ROW, Y], Step("neg", (0,)), Step("identity", (1,)), outputs=(3, 4, 3))
     first, second, third = complex_step(program)
     np.testing.assert_array_equal(first, -(program.seeds[0] + program.seeds[2]))
     np.testing.assert_array_equal(second, program.seeds[1])

@@ -15,6 +15,7 @@ from dezero.verify.rewrites import (
     in_another_order,
     perturbed,
     places_when_perturbed,
+    simpler,
     with_copies,
     with_explicit_broadcasting,
 )
@@ -155,3 +156,70 @@ def test_an_engine_without_broadcast_to_is_left_in_peace() -> None:
 def test_ancestors_are_all_that_leads_there() -> None:
     assert ancestors(BRANCHES, [2]) == {0, 1}  # exp of the first part
     assert ancestors(BRANCHES, []) == set()
+
+
+# --- simpler ----------------------------------------------------------------------------------------
+
+
+def remaining(program: Program) -> list[list[int]]:
+    """For each of its simpler forms the outputs that it keeps, by their places."""
+    places = list(range(len(program.outputs)))
+    without_one = [[k for k in places if k != left_out] for left_out in places]
+    candidates = sum(1 for _ in simpler(program))
+    without_one = without_one if len(places) > 1 else []
+    return without_one + [places] * (candidates - len(without_one))
+
+
+@given(programs(CONTRACTS))
+def test_what_is_simpler_is_smaller_and_the_same_function(program: Program) -> None:
+    expected = outputs(program)
+    for candidate, kept in zip(simpler(program), remaining(program), strict=True):
+        assert len(candidate.outputs) + len(candidate.steps) < len(program.outputs) + len(program.steps)
+        assert len(candidate.steps) <= len(program.steps)
+        found = outputs(candidate)
+        assert len(found) == len(kept)
+        for k, y, seed in zip(kept, found, candidate.seeds, strict=True):
+            assert np.array_equal(y, expected[k])
+            assert np.array_equal(seed, program.seeds[k])
+
+
+@given(programs(CONTRACTS, ("float32",)))
+def test_what_is_simpler_has_the_same_precision(program: Program) -> None:
+    for candidate in simpler(program):
+        assert {x.dtype for x in candidate.inputs} <= {np.dtype(np.float32)}
+        assert {y.dtype for y in outputs(candidate)} == {np.dtype(np.float32)}
+
+
+@given(programs(CONTRACTS))
+def test_what_is_simpler_is_pruned(program: Program) -> None:
+    for candidate in simpler(program):
+        assert candidate.pruned().to_json() == candidate.to_json()
+
+
+def test_a_step_is_replaced_by_what_it_gave() -> None:
+    (candidate,) = simpler(CHAIN)
+    assert [x.tolist() for x in candidate.inputs] == [[1.0, 4.0]]
+    assert [(s.op, s.operands) for s in candidate.steps] == [("sin", (0,))]
+    assert candidate.outputs == (1,)
+
+
+def test_all_outputs_of_a_step_are_replaced_at_once() -> None:
+    *_, candidate = simpler(BRANCHES)
+    assert [x.tolist() for x in candidate.inputs] == [[1.0], [2.0]]
+    assert [(s.op, s.operands) for s in candidate.steps] == [
+        ("square", (1,)),
+        ("exp", (0,)),
+        ("mul", (2, 3)),
+    ]
+
+
+def test_one_output_less_comes_first() -> None:
+    two = Program((X,), (Step("square", (0,)), Step("sin", (0,))), (1, 2), (ONES, 2 * ONES))
+    first, second = simpler(two)
+    assert [s.op for s in first.steps] == ["sin"]
+    assert first.seeds[0].tolist() == [2.0, 2.0]
+    assert [s.op for s in second.steps] == ["square"]
+
+
+def test_one_step_is_as_simple_as_can_be() -> None:
+    assert not list(simpler(ROW_AND_COLUMN))

@@ -187,6 +187,9 @@ def first_line(text: str) -> str:
 STRICT = ("core.py", "graph.py", "operation.py", "contract.py", "config.py")
 """Modules without a single ignored error."""
 
+IMPORTED_WITH_REASON = re.compile(r"^from typing import .*# Any and cast: \w", re.MULTILINE)
+"""For a module that is about replacing parts of others."""
+
 IGNORE = re.compile(r"#\s*(type|pyright|mypy|ty|pyrefly):\s*(ignore|basic|disable)")
 
 
@@ -208,8 +211,11 @@ def without_reason(source: str) -> list[str]:
 
     The reason stands in a comment on one of the lines of the statement or on the line above it, in the
     string below it, or in the comment above the run of such statements to which it belongs. A cast to
-    ``object`` gives up nothing, and an import is no use.
+    ``object`` gives up nothing, and an import is no use; but a comment on the import of Any that begins
+    with "Any and cast" gives the reason for all of the module (not for errors that it ignores).
     """
+    if IMPORTED_WITH_REASON.search(source):
+        return [f"{line}: {source.splitlines()[line - 1].strip()}" for line in ignores(source)]
     given_up: dict[int, bool] = {}  # by the statement's first line: whether a reason is given
     lines = source.splitlines()
     statement: list[tokenize.TokenInfo] = []
@@ -279,6 +285,8 @@ def test_who_gives_up_a_type_says_why(module: Path) -> None:
         "def f(\n    x: int,\n    *y: Any,\n) -> None: ...\n",
         "x = 1  # type: ignore[assignment]\n",
         "# pyright: basic\n\nx = cast('Any', 1)\n",
+        "from typing import Any  # noqa\nx: Any = 1\n",
+        "from typing import Any  # Any and cast: because\nx = 1  # type: ignore\n",
     ],
 )
 def test_a_type_given_up_silently_is_found(source: str) -> None:
@@ -290,6 +298,7 @@ def test_a_type_given_up_silently_is_found(source: str) -> None:
     [
         "from typing import (\n    Any,\n)\n",
         "x: Any = 1  # because\n",
+        "from typing import Any  # Any and cast: because\n\nx: Any = 1\n",
         "# Because.\nx: Any = 1\ny: Any = 2\n",
         "def f(\n    x: int,\n    *y: Any,  # because\n) -> None: ...\n",
         "x = 1  # type: ignore[assignment]  # because\n",

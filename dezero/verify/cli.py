@@ -41,7 +41,7 @@ ENGINES: dict[str, type[Engine[Any]]] = {  # an engine of whatever variables it 
     "dezero": DezeroEngine,
     "core_simple": CoreSimpleEngine,
 }
-DTYPES = {
+DTYPES: dict[str, tuple[str, ...]] = {
     "float64": ("float64",),
     "float32": ("float32",),
     "both": ("float64", "float64", "float64", "float32"),
@@ -374,7 +374,7 @@ def _write(path: Path, text: str) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     try:
-        text = cast(Path, options.file).read_text(encoding="utf-8")
+        text = cast(Path, options.file).read_text(encoding="utf-8")  # by argparse's type=
     except OSError as error:
         raise UsageError(f"{options.file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -412,7 +412,7 @@ def _program_in(text: str) -> str:
     """The program's own JSON: also out of a counterexample, where it stands under "program"."""
     if len(text) < 10**6:
         try:
-            decoded = cast(Json, json.loads(text))
+            decoded = cast(Json, json.loads(text))  # JSON and nothing else
         except (ValueError, RecursionError):
             return text  # Program.from_json says what is wrong
         if isinstance(decoded, dict) and isinstance(decoded.get("program"), dict):

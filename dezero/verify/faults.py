@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast  # Any and cast: what is replaced has no type here
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -266,10 +266,10 @@ def _completed(reading: Reading[Any], function: Function, gys: list[Any]) -> lis
 def _filled(
     fill: Callable[..., Array], reading: Reading[Any], function: Function, gys: list[Any]
 ) -> list[Any]:
-    return [
-        reading.constant(fill(shape, gradient_dtype(dtype))) if gy is None else gy
-        for gy, (shape, dtype) in zip(gys, function.output_types, strict=True)
-    ]
+    for index, (shape, dtype) in enumerate(function.output_types):
+        if gys[index] is None:
+            gys[index] = reading.constant(fill(shape, gradient_dtype(dtype)))
+    return gys
 
 
 def _fitted(reading: Reading[Any], gx: Any, node: Node) -> Any:
@@ -743,6 +743,8 @@ _ALL = (
     Fault("cache_grows", "memory", "Every application is put into a global list", ("refcount",), 1,
         _growing_cache),
     # --- transaction ---
+    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list", ("refcount",), 0,
+        _growing_cache_of_arrays),
     Fault("written_early", "transaction", "Leaves have gradients although a later rule raised",
         ("transaction",), 2, _loop(_Loop(failed=_written_on_failure))),
     Fault("exception_swallowed", "transaction", "An exception in a rule is swallowed", ("transaction",),
@@ -777,8 +779,6 @@ FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _
 _NOBODY = (
     Fault("all_saved", "memory", "An application keeps operands that its rule does not read", (), 2,
         lambda: [Replacement(Operation, "_keep", vars(Function)["_keep"])]),
-    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list", (), 0,
-        _growing_cache_of_arrays),
     Fault("always_recorded", "memory", "The gradients of a plain backward have a graph", (), 1,
         lambda: [Replacement(graph, "ARRAYS", graph.VARIABLES)]),
     Fault("default_seed", "interface", "Without a cotangent, backward begins with zeros", (), 1,

@@ -378,17 +378,17 @@ LAWS: dict[str, Law] = {
         Law("gradient", check_gradient),
         Law("kink", check_kink),
         Law("determinism", check_determinism),
+        Law("isolation", check_isolation),
+        Law("second_order", check_second_order),
         Law("linearity", check_linearity),
         Law("accumulation", check_accumulation),
         Law("sharing", check_sharing),
         Law("broadcasting", check_broadcasting),
         Law("dropped_outputs", check_dropped_outputs),
-        Law("isolation", check_isolation),
         Law("no_graph", check_no_graph),
         Law("visits", check_visits),
         Law("transaction", check_transaction),
         Law("refcount", check_refcount),
-        Law("second_order", check_second_order),
     )
 }
 """The laws that are checked on every program, the telling ones first."""

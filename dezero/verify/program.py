@@ -192,6 +192,7 @@ class Program:
         if len(text) > MAX_BYTES:
             raise ProgramError(f"program: {len(text)} characters; at most {MAX_BYTES} are read")
         try:
+            # JSON and nothing else.
             decoded = cast(Json, json.loads(text, parse_constant=_refuse_constant))
         except (ValueError, RecursionError) as error:
             raise ProgramError(f"program: not JSON: {error}") from None
@@ -227,6 +228,7 @@ def encode_tensor(array: Array) -> Json:
     """
     if array.dtype.name not in DTYPES:
         raise ProgramError(f"tensor: dtype {array.dtype} cannot be written; one of {DTYPES} can")
+    # Of one of DTYPES.
     values = cast(list[bool | int | float], array.ravel().tolist())
     return {
         "dtype": array.dtype.name,
@@ -293,6 +295,7 @@ def encode_attribute(value: AttributeValue) -> Json:
     if isinstance(value, tuple):
         return [encode_attribute(item) for item in value]
     if isinstance(value, slice):
+        # A slice of an attribute holds nothing else.
         parts = cast(tuple[int | None, ...], (value.start, value.stop, value.step))
         return {"slice": list(parts)}
     if isinstance(value, EllipsisType):
@@ -312,7 +315,7 @@ def decode_attribute(decoded: Json, where: str, depth: int = 0) -> AttributeValu
         if decoded.keys() == {"slice"}:
             parts = _expect_list(decoded["slice"], f"{where}: slice")
             if len(parts) == 3 and all(p is None or _is_small_integer(p) for p in parts):
-                start, stop, stride = cast("list[int | None]", parts)
+                start, stop, stride = cast("list[int | None]", parts)  # as was asked
                 return slice(start, stop, stride)
             raise ProgramError(f"{where}: slice {_shown(parts)}; expected three integers or nulls")
         if decoded.keys() == {"ellipsis"}:
@@ -339,7 +342,7 @@ def _decode_step(decoded: Json, where: str) -> Step:
         op,
         _expect_references(record.get("in"), f"{where}: in"),
         {k: decode_attribute(v, f"{where}: {_shown(k)[1:-1]}") for k, v in attributes.items()},
-        cast(int, n_out),
+        cast(int, n_out),  # as was asked
     )
 
 
@@ -364,7 +367,7 @@ def _expect_references(decoded: Json, where: str) -> tuple[int, ...]:
     for number in numbers:
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise ProgramError(f"{where}: {_shown(number)}; expected a non-negative integer")
-    return tuple(cast("list[int]", numbers))
+    return tuple(cast("list[int]", numbers))  # as was asked
 
 
 def _refuse_constant(name: str) -> float:

@@ -169,7 +169,7 @@ def places_when_perturbed(program: Program) -> list[int]:
 
 
 def simpler(program: Program) -> Iterator[Program]:
-    """Programs with one output less, or with a step's outputs made inputs: the simplest first."""
+    """Programs with an output less, with a step passed over, or with its outputs made inputs."""
     if len(program.outputs) > 1:
         for k in range(len(program.outputs)):
             yield replace(
@@ -180,8 +180,26 @@ def simpler(program: Program) -> Iterator[Program]:
     values = evaluate(program.astype("float64"))
     for number, (step, first) in reversed(list(enumerate(program.places()))):
         given = range(first, first + step.n_out)
+        for operand in step.operands:
+            kept = first not in program.outputs or operand >= len(program.inputs)
+            if kept and step.n_out == 1 and values[operand].shape == values[first].shape:
+                yield _bypassed(program, number, first, operand)
         if not any(output in given for output in program.outputs):
             yield _with_input_for(program, number, first, [values[i] for i in given])
+
+
+def _bypassed(program: Program, number: int, first: int, operand: int) -> Program:
+    """The program without a step of one output: what used it uses one of its operands instead."""
+
+    def moved(value: int) -> int:
+        return operand if value == first else value - (value > first)
+
+    steps = [s for n, s in enumerate(program.steps) if n != number]
+    return replace(
+        program,
+        steps=tuple(replace(s, operands=tuple(moved(o) for o in s.operands)) for s in steps),
+        outputs=tuple(moved(output) for output in program.outputs),
+    ).pruned()
 
 
 def _with_input_for(program: Program, number: int, first: int, values: Sequence[Array]) -> Program:

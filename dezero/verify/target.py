@@ -61,7 +61,7 @@ class FunctionEngine(DezeroEngine):
     def __init__(self, name: str, target: Target, domains: Sequence[Domain], of: Domain) -> None:
         self.name = name
         self.target = target
-        self.domains = tuple(domains)
+        self.domains: tuple[Domain, ...] = tuple(domains)
         self.of = of
         self._contracts = {
             name: Contract(
@@ -84,13 +84,13 @@ class FunctionEngine(DezeroEngine):
 
     def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
         outputs = cast(object, self.target(*operands))  # what a user's function gives must be looked at
-        given = (
+        given = (  # of whatever elements
             list(cast("Sequence[object]", outputs)) if isinstance(outputs, (list, tuple)) else [outputs]
         )
         for output in given:
             if not isinstance(output, Variable):
                 raise TypeError(f"{self.name} gave {type(output).__name__}; expected a Variable")
-        return cast("list[Variable]", given)
+        return cast("list[Variable]", given)  # each was looked at
 
 
 class FunctionTrial(Trial[Variable]):

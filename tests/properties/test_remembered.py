@@ -18,20 +18,7 @@ from . import CORE_SIMPLE, DEZERO, Ledger, holds
 FILES = sorted((Path(__file__).parent.parent / "programs").glob("*.json"))
 
 
-WRONG = {"an_input_is_an_output": "the cotangent of an output that is a leaf is ignored"}
-"""What the kit or an engine still has wrong: the test says when it no longer has."""
-
-CASES = [
-    pytest.param(
-        path,
-        marks=[pytest.mark.xfail(reason=WRONG[path.stem])] if path.stem in WRONG else [],
-        id=path.stem,
-    )
-    for path in FILES
-]
-
-
-@pytest.mark.parametrize("path", CASES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("engine", [DEZERO, CORE_SIMPLE], ids=["dezero", "core_simple"])
 def test_a_remembered_program_keeps_all_laws(path: Path, engine: Engine[V]) -> None:
     program = Program.from_json(path.read_text("utf-8"))

@@ -388,4 +388,4 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(stateful_step_count=40)
-TestStateMachine: type[TestCase] = Machine.TestCase  # pyright: ignore[reportUnknownVariableType]
+TestStateMachine: type[TestCase] = Machine.TestCase
