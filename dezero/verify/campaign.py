@@ -19,7 +19,7 @@ from dezero.contract import Contract
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.engines import Engine
 from dezero.verify.laws import LAWS, STANDING_LAWS
-from dezero.verify.program import Program
+from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import simpler
 from dezero.verify.strategies import Programs
 from dezero.verify.trial import Broken, Trial, Unresolved
@@ -258,6 +258,8 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
             tally.unresolved[name, str(reason)] += 1
         except Broken as broken:
             raise _FOUND[name](name, program, broken) from None
+        except ProgramError:
+            raise  # the kit's own fault, and no finding
         except Exception as error:  # whatever an engine may raise where the law `runs` does not look
             found = f"{type(error).__name__}: {error}"
             raise _FOUND[name](name, program, Broken("the check", "no exception", found)) from error

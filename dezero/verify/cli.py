@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -242,7 +243,8 @@ def _verify(options: argparse.Namespace) -> int:
         options.certify,
     )
     tally = _run(plan, target)
-    made = Report(target.name, target.module, laws, seed, target.contracts, tally)
+    again = _again(options, seed)
+    made = Report(target.name, target.module, laws, seed, again, target.contracts, tally)
     saved = _save(options.save, made)
     print(report.summary(made))
     if tally.counterexample is not None:
@@ -256,6 +258,24 @@ def _verify(options: argparse.Namespace) -> int:
         if path is not None:
             _write(path, text(made))
     return made.exit_code
+
+
+def _again(options: argparse.Namespace, seed: int) -> str:
+    """The arguments with which the same programs are drawn again."""
+    parts = [options.target, "--seed", str(seed)]
+    for name in ("examples", "dtype", "order"):
+        value = getattr(options, name)
+        if value is not None and value != {"dtype": "both", "order": 2}.get(name):
+            parts += [f"--{name}", str(value)]
+    for name in ("laws", "ops"):
+        if getattr(options, name):
+            parts += [f"--{name}", ",".join(getattr(options, name))]
+    domains: list[Given] = options.domain or []
+    for given in domains:
+        domain, shape = given if isinstance(given, tuple) else (given, None)
+        end = "" if shape is None else "@" + ",".join(map(str, shape))
+        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+    return shlex.join(parts)
 
 
 def _target(options: argparse.Namespace) -> _Target:
@@ -323,27 +343,28 @@ def _run(plan: Plan, target: _Target) -> Tally:
     if console.is_terminal:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("standing laws", total=plan.examples)
-            standing = _standing(plan, target)
+            task = progress.add_task("random programs", total=plan.examples)
 
             def show(tally: Tally) -> None:
                 progress.update(task, description=state(tally), completed=tally.examples)
 
-            return standing if standing.counterexample else campaign.run(plan, show, standing)
-    lines = [10.0]
+            tally = campaign.run(plan, show)
+            progress.update(task, description="standing laws", total=None)
+            return _standing(plan, target, tally)
+    due = 10.0
 
     def tell(tally: Tally) -> None:
-        if tally.elapsed >= lines[0]:
+        nonlocal due
+        if tally.elapsed >= due:
             print(state(tally), file=sys.stderr, flush=True)
-            lines[0] = tally.elapsed + 10.0
+            due = tally.elapsed + 10.0
 
-    standing = _standing(plan, target)
-    return standing if standing.counterexample else campaign.run(plan, tell, standing)
+    return _standing(plan, target, campaign.run(plan, tell))
 
 
-def _standing(plan: Plan, target: _Target) -> Tally:
-    tally = Tally()
-    if target.prepared is None:
+def _standing(plan: Plan, target: _Target, tally: Tally) -> Tally:
+    """What no random program decides, when all have held."""
+    if target.prepared is None and tally.counterexample is None:
         campaign.standing(target.engine, plan.laws, tally, plan.seed)
     return tally
 

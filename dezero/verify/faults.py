@@ -743,7 +743,8 @@ _ALL = (
     Fault("cache_grows", "memory", "Every application is put into a global list", ("refcount",), 1,
         _growing_cache),
     # --- transaction ---
-    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list", ("refcount",), 0,
+    Fault("arrays_cached", "memory", "A copy of every gradient is put into a global list",
+        ("refcount",), 0,
         _growing_cache_of_arrays),
     Fault("written_early", "transaction", "Leaves have gradients although a later rule raised",
         ("transaction",), 2, _loop(_Loop(failed=_written_on_failure))),

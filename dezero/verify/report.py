@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,6 +28,7 @@ class Report:
         module: Where its operations can be imported from as classes; None for a user's function.
         laws: The names of the laws.
         seed: The seed of the campaign.
+        again: The arguments of the command that verifies the same.
         contracts: The operations that could occur.
         tally: What was done, and found.
     """
@@ -35,6 +37,7 @@ class Report:
     module: str | None
     laws: Sequence[str]
     seed: int
+    again: str
     contracts: Mapping[str, Contract]
     tally: Tally
 
@@ -129,6 +132,7 @@ def to_dict(report: Report) -> dict[str, Json]:
         "target": report.target,
         "verdict": report.verdict,
         "seed": report.seed,
+        "versions": {name: version(name) for name in ("dezero", "numpy", "hypothesis")},
         "examples": tally.examples,
         "seconds": round(tally.elapsed, 3),
         "examples_per_second": round(tally.examples / tally.elapsed, 1) if tally.elapsed else None,
@@ -227,7 +231,8 @@ def summary(report: Report) -> str:
     tally, n = report.tally, len(report.contracts)
     rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
     lines = [
-        f"{report.target}: {report.verdict}. {tally.examples} programs, {len(report.laws)} laws, "
+        f"{report.target}: {report.verdict}. {_count(tally.examples, 'program')}, "
+        f"{_count(len(report.laws), 'law')}, "
         f"seed {report.seed}, {tally.elapsed:.1f} s ({rate:.0f} programs a second)"
     ]
     if report.module is not None and tally.examples:
@@ -265,12 +270,11 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     elif program is not None:
         lines += ["", f"It was applied to {', '.join(_array(x) for x in program.inputs)}"]
     place = "FILE" if saved is None else str(saved)
-    again = f"dezero verify {report.target} --seed {report.seed} --laws {found.law}"
     lines += ["", f"Seed {found.seed}. To see it again:"]
     if program is not None and report.module is not None:
         where = "" if saved else "   (FILE: the JSON above)"
         lines.append(f"  dezero replay {place} {report.target}{where}")
-    lines.append(f"  {again}")
+    lines.append(f"  dezero verify {report.again}")
     return "\n".join(lines) + "\n"
 
 

@@ -110,7 +110,7 @@ class FunctionTrial(Trial[Variable]):
     def _estimates(self) -> tuple[list[Array], list[Array]]:
         xs = [x.astype(np.float64) for x in self.program.inputs]
         if not math.isfinite(self._root(xs)):
-            raise Unresolved("the value is not finite")
+            raise Unresolved("the value is not finite; give a domain, as in check(f, interval(0, inf))")
         slopes, errors = [np.zeros(x.shape) for x in xs], [np.zeros(x.shape) for x in xs]
         for i, x in enumerate(xs):
             for place in np.ndindex(x.shape):

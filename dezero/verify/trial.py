@@ -91,6 +91,10 @@ class Trial(Generic[V]):
         self.worst_margin: float = 0.0
         """The largest part of a tolerance that a difference took up, in laws that held."""
 
+    def of(self, program: Program) -> Trial[V]:
+        """A trial of the same kind, of another program."""
+        return type(self)(self.engine, program)
+
     def check(self) -> None:
         """Raises ProgramError unless the seeds have the shapes of the outputs."""
         for k, (output, seed) in enumerate(zip(self.program.outputs, self.program.seeds, strict=True)):
