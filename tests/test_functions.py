@@ -497,7 +497,7 @@ def test_pad_flip_roll() -> None:
     x = var([1.0, 2.0], [3.0, 4.0])
     y = F.pad(x, ((1, 0), (0, 2)))
     np.testing.assert_array_equal(y.data, [[0, 0, 0, 0], [1, 2, 0, 0], [3, 4, 0, 0]])
-    w = np.arange(12.0).reshape(3, 4)
+    w: Array = np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(pulled(y * w, x)[0], [[4, 5], [8, 9]])
     assert F.pad(Variable(np.zeros((0, 2))), ((1, 1), (0, 0))).shape == (2, 2)
     w = np.array([[1.0, 10.0], [100.0, 1000.0]])

@@ -21,7 +21,7 @@ from dezero.verify.engines import Engine
 from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import simpler
-from dezero.verify.strategies import Programs
+from dezero.verify.strategies import Programs, well_placed
 from dezero.verify.trial import Broken, Trial, Unresolved
 
 SHARD = 250
@@ -235,6 +235,8 @@ def reduced(plan: Plan, law: str, program: Program, broken: Broken) -> tuple[Pro
     while smaller:
         smaller = False
         for candidate in simpler(program):
+            if not well_placed(candidate, plan.contracts):
+                continue
             try:
                 judge(only, candidate, Tally())
             except _Found as found:

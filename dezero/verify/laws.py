@@ -165,6 +165,9 @@ def check_second_order(trial: Trial[V]) -> None:
     tau = 64 * len(program.steps) * trial.eps * size + SAFETY * error
     if max(abs(found - truth), abs(swapped - truth)) <= tau:
         return
+    wider = trial.in_wider_precision()  # one run with more digits is sooner done than many moved ones
+    if wider is not None and max(abs(h - truth) for h in products(wider.program)[:2]) <= tau / 4:
+        return
     tau += SAFETY * trial.spread_of(lambda moved: np.array(products(moved)[:2]))
     for what, number in (("w' H v", found), ("v' H w", swapped)):
         margin = abs(number - truth) / max(tau, 1e-300)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from dezero.verify.engines import Graph, V
 from dezero.verify.program import Program
 from dezero.verify.trial import Broken, Trial, copies, kept, same, shown
@@ -169,26 +171,19 @@ def _after_an_exception_in_a_rule(trial: Trial[V], graph: Graph[V]) -> list[obje
     return _parts(trial, other.values)
 
 
-def _under_create_graph(trial: Trial[V], graph: Graph[V]) -> list[object]:
-    engine, program = trial.engine, trial.program
-    gradients = engine.backward_recorded(graph.outputs[0], program.seeds[0], graph.leaves(program))
-    return _parts(trial, gradients)
-
-
-def _after_the_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
+def _under_create_graph_and_after_the_second_order(trial: Trial[V], graph: Graph[V]) -> list[object]:
     engine, program = trial.engine, trial.program
     leaves = graph.leaves(program)
-    seeds = [engine.leaf(seed) for seed in copies(program.seeds)]
-    first = engine.gradients(graph.outputs, leaves, seeds, create_graph=True)
-    second = engine.gradients(first, leaves, [engine.leaf(x) for x in program.inputs])
+    first = engine.backward_recorded(graph.outputs[0], program.seeds[0].copy(), leaves)
+    seeds = [engine.leaf(np.ones_like(engine.value(g))) for g in first]
+    second = engine.gradients(first, leaves, seeds)
     return _parts(trial, first) + _parts(trial, second)
 
 
 _LIVES: tuple[Life, ...] = (
     _after_backward,
     _after_an_exception_in_a_rule,
-    _under_create_graph,
-    _after_the_second_order,
+    _under_create_graph_and_after_the_second_order,
 )
 
 

@@ -127,8 +127,8 @@ class FunctionTrial(Trial[Variable]):
                 slopes[i][place], errors[i][place] = estimate.value, estimate.error
         return slopes, errors
 
-    def _room(self, x: float, i: int) -> float:
-        """How far an element of an argument may be moved without leaving its domain."""
+    def _room(self, x: Array | float, i: int) -> float:
+        """How far (an element of) an argument may be moved without leaving its domain."""
         engine = self.engine
         assert isinstance(engine, FunctionEngine)
         together = engine.of.clearance(*self.exact_program.inputs)
@@ -171,7 +171,10 @@ class FunctionTrial(Trial[Variable]):
                 gradients = self.pull(graph, self.exact_program.seeds)
             return float(sum(np.vdot(g, b) for g, b in zip(gradients, w, strict=True) if g is not None))
 
-        estimate = ladders(slope)
+        rooms = [
+            self._room(x, i) / np.max(np.abs(v[i])) for i, x in enumerate(self.exact_program.inputs)
+        ]
+        estimate = ladders(slope, float(min(rooms)))
         if not estimate.resolved:
             raise Unresolved("the differences of gradients do not converge")
         return estimate.value, estimate.error
