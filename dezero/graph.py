@@ -603,11 +603,10 @@ class Function:
             error.add_note(f"in {self.name}({operands})")
             raise
         several = isinstance(given, (tuple, list))
-        ys = (
-            [function._checked_output(y) for y in given]
-            if several
-            else [function._checked_output(given)]
-        )
+        ys = [
+            y if type(y) is np.ndarray else function._checked_output(y)
+            for y in (given if several else (given,))
+        ]
         if not recording():
             outputs = [Variable.output_of(None, 0, y) for y in ys]
         else:
@@ -846,7 +845,7 @@ def pull_back(
         if keep(function):
             found.interior[function] = gys
         try:
-            gxs = function.pull(reading, _completed(reading, function, list(gys)))
+            gxs = function.pull(reading, _completed(reading, function, gys))
             for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
                 if gx is not None:
                     fits = gx.shape == node.shape and gx.dtype is node.dtype
@@ -859,10 +858,13 @@ def pull_back(
 
 def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> list[T]:
     """The cotangents of an application's outputs: zeros for those that nothing depends on."""
+    if len(gys) == 1:
+        return cast("list[T]", gys)  # an only output has a cotangent, or its application is not here
+    gys = list(gys)
     for index, (shape, dtype) in enumerate(function.output_types):
         if gys[index] is None:
             gys[index] = reading.constant(np.zeros(shape, gradient_dtype(dtype)))
-    return cast("list[T]", gys)  # the only output of an application has a cotangent, or it is not here
+    return cast("list[T]", gys)  # none is None any more
 
 
 def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:
