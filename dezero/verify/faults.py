@@ -693,10 +693,10 @@ _ALL = (
         ("accumulation",), 1, _around_pull_back(_keeping_all)),
     # --- order ---
     Fault("order_stack", "order", "Last in, first out; what comes for a rule that has run is lost",
-        ("gradient", "accumulation", "visits", "second_order"), 3,
+        ("gradient", "accumulation", "visits", "second_order", "sharing"), 3,
         _loop(_Loop(choose=lambda waiting: -1, once=True))),
     Fault("order_queue", "order", "First in, first out; what comes for a rule that has run is lost",
-        ("gradient", "accumulation", "visits", "second_order"), 3,
+        ("gradient", "accumulation", "visits", "second_order", "sharing"), 3,
         _loop(_Loop(choose=lambda waiting: 0, once=True))),
     Fault("run_again", "order", "Last in, first out; a rule runs again for what comes late",
         ("visits",), 3, _loop(_Loop(choose=lambda waiting: -1))),
