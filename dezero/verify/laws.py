@@ -169,6 +169,9 @@ def check_second_order(trial: Trial[V]) -> None:
     if wider is not None and max(abs(h - truth) for h in products(wider.program)[:2]) <= tau / 4:
         return
     tau += SAFETY * trial.spread_of(lambda moved: np.array(products(moved)[:2]))
+    for a, b in ((v, w), (w, v)):
+        terms = zip(trial.sizes_of_products(a), b, strict=True)
+        tau += SAFETY * trial.eps * float(sum((np.abs(d) * s).sum() for s, d in terms))
     for what, number in (("w' H v", found), ("v' H w", swapped)):
         margin = abs(number - truth) / max(tau, 1e-300)
         if not margin <= 1:

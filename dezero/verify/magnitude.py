@@ -227,14 +227,27 @@ class _SizedReading(Reading[Sized]):
 
 def gradient_sizes(program: Program) -> list[Array]:
     """For each input of a program, how large the terms of its gradient are, by dezero's rules."""
-    engine, reading = DezeroEngine(), _SizedReading()
+    engine = DezeroEngine()
     with np.errstate(all="ignore"):
         graph = engine.build(program)
-        roots = [output.node for output in graph.outputs]
-        seeds = [(node, Sized(s)) for node, s in zip(roots, program.seeds, strict=True)]
-        found = pull_back(reading, seeds, lambda _: False).leaves
-    sizes: list[Array] = []
-    for leaf in graph.leaves(program):
-        size = found.get(leaf.node)
-        sizes.append(np.zeros(leaf.shape) if size is None else np.nan_to_num(size.size))
-    return sizes
+        return _sizes(graph.outputs, program.seeds, graph.leaves(program))
+
+
+def product_sizes(program: Program, v: Sequence[Array]) -> list[Array]:
+    """The same for the product of its Hessian with ``v``: the terms of the second pulling back."""
+    engine = DezeroEngine()
+    with np.errstate(all="ignore"):
+        graph = engine.build(program)
+        leaves = graph.leaves(program)
+        seeds = [engine.leaf(seed) for seed in program.seeds]
+        return _sizes(engine.gradients(graph.outputs, leaves, seeds, create_graph=True), v, leaves)
+
+
+def _sizes(ys: Sequence[Variable], seeds: Sequence[Array], xs: Sequence[Variable]) -> list[Array]:
+    pairs = [(y.node, Sized(seed)) for y, seed in zip(ys, seeds, strict=True)]
+    found = pull_back(_SizedReading(), pairs, lambda _: False).leaves
+    sizes = [found.get(x.node) for x in xs]
+    return [
+        np.zeros(x.shape) if size is None else np.nan_to_num(size.size)
+        for x, size in zip(xs, sizes, strict=True)
+    ]

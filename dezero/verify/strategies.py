@@ -317,6 +317,8 @@ def _add_step(builder: _Builder, contract: Contract, first: int, bits: Bits) -> 
         if made is None:
             return
         candidates = [made]
+    if contract.kinks is not None and bits.choose(2):  # only what is exact may lie on a kink
+        candidates = [i for i in candidates if builder.values[i].exact] or candidates
     a = candidates[first % len(candidates)]
     attributes = _attributes(contract, builder.values[a].array, bits)
     operands = _operands(builder, contract, a, attributes, bits)

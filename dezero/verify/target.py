@@ -150,6 +150,10 @@ class FunctionTrial(Trial[Variable]):
         """Not known: what is inside the function cannot be seen."""
         return [np.zeros(x.shape) for x in self.program.inputs]
 
+    def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
+        """Not known either."""
+        return self.sizes
+
     def in_wider_precision(self) -> None:
         """None: differences of values are not more exact with more digits in the function."""
         return

@@ -18,7 +18,7 @@ import numpy as np
 
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
-from dezero.verify.magnitude import gradient_sizes
+from dezero.verify.magnitude import gradient_sizes, product_sizes
 from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.reference import evaluate
@@ -279,6 +279,10 @@ class Trial(Generic[V]):
     def sizes(self) -> list[Array]:
         """How large the terms are of which the gradients are sums."""
         return gradient_sizes(self.exact_program)
+
+    def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
+        """How large the terms are of which the product of the Hessian with v is the sum."""
+        return product_sizes(self.exact_program, v)
 
     @cached_property
     def spread_of_values(self) -> list[Array]:
