@@ -30,6 +30,7 @@ from dezero.verify.program import Program, ProgramError, Step
 Attributes = dict[str, Any]  # whatever an operation takes
 
 RNG = np.random.default_rng(20)
+EMPTY: Array = np.zeros((0, 2))
 X = RNG.normal(size=(2, 3))
 Y = RNG.normal(size=(2, 3))
 POSITIVE = np.exp(X)
@@ -93,7 +94,7 @@ CASES: list[tuple[str, list[Array], Attributes, int]] = [
             (np.array(0.3), None, False),
         )
     ),
-    *((op, [np.zeros((0, 2))], {"axis": 0, "keepdims": False}, 1) for op in ("sum", "prod")),
+    *((op, [EMPTY], {"axis": 0, "keepdims": False}, 1) for op in ("sum", "prod")),
     ("cumsum", [X], {"axis": None}, 1),
     ("cumsum", [X], {"axis": 0}, 1),
     ("softmax", [X], {"axis": 1}, 1),
