@@ -8,7 +8,8 @@ scalar, and keeps the element type of its operands.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from types import EllipsisType, NoneType
 from typing import Any, TypeAlias, cast
 
@@ -19,6 +20,8 @@ from dezero.contract import Array
 
 Axes: TypeAlias = int | tuple[int, ...] | None
 Shape: TypeAlias = tuple[int, ...]
+Pair: TypeAlias = int | tuple[int, int]
+"""A number for both axes of an image, or one for each: down, across."""
 IndexPart: TypeAlias = (
     int
     | slice
@@ -33,8 +36,11 @@ Index: TypeAlias = IndexPart | tuple[IndexPart, ...]
 """What stands between the brackets of ``x[...]``: NumPy's basic, integer-array and boolean indices."""
 
 
-def as_array(x: object) -> Array:
-    """``x`` as an ndarray: itself if it is one, else a new one (NumPy makes scalars of 0-d results)."""
+def as_array(x: object, array_module: object = np) -> Array:
+    """``x`` as an ndarray: itself if it is one, else a new one (NumPy makes scalars of 0-d results).
+
+    ``array_module`` has no effect: dezero computes with NumPy alone.
+    """
     # The check has lost which elements an ndarray has; any will do.
     return cast(Array, x) if isinstance(x, np.ndarray) else np.asarray(x)
 
@@ -216,3 +222,206 @@ def picks_repeatedly(slices: Index) -> bool:
         and np.asarray(part).dtype != np.bool_
         for part in parts
     )
+
+
+# -------------------------------------------------------------------------------- Windows over images
+
+
+class Windows:
+    """A window that moves over images, which are padded at both ends of both axes.
+
+    What it meets at all of its places is taken element by element of the window: each time one strided
+    slice of the padded images. So Python loops over the kernel, never over an image.
+
+    Args:
+        who: The function to name in errors.
+        shape: The shape of the images, (N, C, H, W).
+        kernel_size, stride, pad: The size of the window, its step, and how wide the padding is.
+
+    Attributes:
+        kernel, stride, pad: As given, each for the two axes.
+        places: How many places the window takes along the two axes: (OH, OW).
+        shape: What it meets at all places: (N, C, KH, KW, OH, OW).
+        inner: Where in the padded images the images are.
+
+    Raises:
+        ValueError: These are no images, or the window has no place in them.
+    """
+
+    def __init__(self, who: str, shape: Shape, kernel_size: Pair, stride: Pair, pad: Pair) -> None:
+        n, c, h, w = four_axes(who, "x", shape, "(N, C, H, W)")
+        self.kernel: tuple[int, int] = both_axes(who, "kernel_size", kernel_size, 1)
+        self.stride: tuple[int, int] = both_axes(who, "stride", stride, 1)
+        self.pad: tuple[int, int] = both_axes(who, "pad", pad, 0)
+        (kh, kw), (sh, sw), (ph, pw) = self.kernel, self.stride, self.pad
+        if kh > h + 2 * ph or kw > w + 2 * pw:
+            raise ValueError(
+                f"{who}: a kernel of size {self.kernel} on images of size {(h, w)} with pad "
+                f"{self.pad}; expected one no larger than the padded images"
+            )
+        oh, ow = (h + 2 * ph - kh) // sh + 1, (w + 2 * pw - kw) // sw + 1
+        self.places: tuple[int, int] = (oh, ow)
+        self.shape: tuple[int, int, int, int, int, int] = (n, c, kh, kw, oh, ow)
+        self.inner: Index = (..., slice(ph, ph + h), slice(pw, pw + w))
+        self._padded_shape = n, c, h + 2 * ph, w + 2 * pw
+
+    def __iter__(self) -> Iterator[tuple[int, int, Index]]:
+        """Each element (i, j) of the window, and where in the padded images it is at all places."""
+        (kh, kw), (sh, sw), (oh, ow) = self.kernel, self.stride, self.places
+        for i in range(kh):
+            rows = slice(i, i + sh * (oh - 1) + 1, sh)
+            for j in range(kw):
+                yield i, j, (..., rows, slice(j, j + sw * (ow - 1) + 1, sw))
+
+    def padded(self, x: Array, fill: float = 0) -> Array:
+        """The images x with their padding."""
+        if self.pad == (0, 0):
+            return x
+        room = np.full(self._padded_shape, fill, x.dtype)
+        room[self.inner] = x
+        return room
+
+    def blank(self, dtype: np.dtype[Any]) -> Array:  # of any elements
+        """Padded images of zeros, to add to."""
+        return np.zeros(self._padded_shape, dtype)
+
+    def columns(self, x: Array) -> Array:
+        """What the window meets in the images x: (N, C, KH, KW, OH, OW)."""
+        padded = self.padded(x)
+        col = np.empty(self.shape, x.dtype)
+        for i, j, there in self:
+            col[:, :, i, j] = padded[there]
+        return col
+
+    def matrices(self, x: Array) -> Array:
+        """The same as a stack of matrices: (N, C · KH · KW, OH · OW)."""
+        n, c, kh, kw, oh, ow = self.shape
+        return self.columns(x).reshape(n, c * kh * kw, oh * ow)
+
+    @property
+    def matrix_shape(self) -> Shape:
+        """The shape of all that it meets as one matrix: a row for each place in each image."""
+        n, c, kh, kw, oh, ow = self.shape
+        return n * oh * ow, c * kh * kw
+
+
+def both_axes(who: str, name: str, given: Pair, least: int) -> tuple[int, int]:
+    """A number for each of the two axes of an image, from a pair or from one number for both.
+
+    Raises:
+        ValueError: It is neither, or a number is below the least.
+    """
+    try:
+        down, across = map(operator.index, given if isinstance(given, tuple) else (given, given))
+    except (TypeError, ValueError):
+        down = across = least - 1
+    if down < least or across < least:
+        raise ValueError(
+            f"{who}: {name} is {given!r}; expected an integer not below {least}, or a pair of them"
+        )
+    return down, across
+
+
+def four_axes(who: str, name: str, shape: Shape, expected: str) -> tuple[int, int, int, int]:
+    """The lengths of the axes of images or kernels, none of them without a row or a column.
+
+    Raises:
+        ValueError: There are not four of them, or one of the last two is zero.
+    """
+    if len(shape) != 4 or 0 in shape[2:]:
+        raise ValueError(
+            f"{who}: {name} has shape {shape}; expected {expected}, with at least one row and column"
+        )
+    a, b, h, w = shape
+    return a, b, h, w
+
+
+def conv2d(x: Array, W: Array, stride: Pair = 1, pad: Pair = 0) -> Array:
+    """Images x (N, C, H, W) correlated with kernels W (O, C, KH, KW): (N, O, OH, OW)."""
+    o, c, kh, kw = four_axes("conv2d", "W", W.shape, "(O, C, KH, KW)")
+    windows = Windows("conv2d", x.shape, (kh, kw), stride, pad)
+    _check_channels("conv2d", x.shape, W.shape, c)
+    y = W.reshape(o, c * kh * kw) @ windows.matrices(x)
+    return y.reshape(x.shape[0], o, *windows.places)
+
+
+def deconv2d(x: Array, W: Array, stride: Pair = 1, pad: Pair = 0, outsize: Pair | None = None) -> Array:
+    """The adjoint of `conv2d` in its images: x (N, C, H, W), W (C, O, KH, KW) to (N, O, *outsize)."""
+    who = "deconv2d"
+    n, c, h, w = four_axes(who, "x", x.shape, "(N, C, H, W)")
+    in_channels, o, kh, kw = four_axes(who, "W", W.shape, "(C, O, KH, KW)")
+    _check_channels(who, x.shape, W.shape, in_channels)
+    (sh, sw), (ph, pw) = both_axes(who, "stride", stride, 1), both_axes(who, "pad", pad, 0)
+    # Of all sizes on which the window takes these places, the least.
+    rows, columns = sh * (h - 1) + kh - 2 * ph, sw * (w - 1) + kw - 2 * pw
+    size = (rows, columns) if outsize is None else both_axes(who, "outsize", outsize, 1)
+    if not (0 <= size[0] - rows < sh and 0 <= size[1] - columns < sw and min(size) > 0):
+        raise ValueError(
+            f"{who}: outsize is {outsize}; for x of shape {x.shape}, W of shape {W.shape}, "
+            f"stride {stride} and pad {pad} expected from {(rows, columns)} "
+            f"to {(rows + sh - 1, columns + sw - 1)}, with at least one row and column"
+        )
+    windows = Windows(who, (n, o, *size), (kh, kw), stride, pad)
+    taps = np.ascontiguousarray(W.transpose(2, 3, 1, 0))  # as BLAS wants its matrices
+    pixels = x.reshape(n, c, h * w)
+    y = windows.blank(np.result_type(x, W))
+    for i, j, there in windows:
+        y[there] += (taps[i, j] @ pixels).reshape(n, o, h, w)
+    return y[windows.inner]
+
+
+def conv2d_grad_w(x: Array, gy: Array, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> Array:
+    """The adjoint of `conv2d` in its kernels: x (N, C, H, W), gy (N, O, OH, OW) to (O, C, KH, KW)."""
+    windows = Windows("conv2d_grad_w", x.shape, kernel_size, stride, pad)
+    n, c, kh, kw, oh, ow = windows.shape
+    if gy.ndim != 4 or (gy.shape[0], *gy.shape[2:]) != (n, oh, ow):
+        raise ValueError(
+            f"conv2d_grad_w: gy has shape {gy.shape}; expected ({n}, O, {oh}, {ow}), for x of shape "
+            f"{x.shape}, kernel_size {kernel_size}, stride {stride} and pad {pad}"
+        )
+    o = gy.shape[1]
+    gW = np.zeros((o, c * kh * kw), np.result_type(x, gy))
+    for g, col in zip(gy.reshape(n, o, oh * ow), windows.matrices(x), strict=True):
+        gW += g @ col.T
+    return gW.reshape(o, c, kh, kw)
+
+
+def _check_channels(who: str, x: Shape, W: Shape, channels: int) -> None:
+    if x[1] != channels:
+        raise ValueError(
+            f"{who}: x of shape {x} has {x[1]} channels, W of shape {W} takes {channels}; "
+            "expected as many"
+        )
+
+
+def im2col(
+    x: Array, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0, to_matrix: bool = True
+) -> Array:
+    """What a window meets in images, as (N · OH · OW, C · KH · KW) or (N, C, KH, KW, OH, OW)."""
+    windows = Windows("im2col", x.shape, kernel_size, stride, pad)
+    col = windows.columns(x)
+    return col.transpose(0, 4, 5, 1, 2, 3).reshape(windows.matrix_shape) if to_matrix else col
+
+
+def col2im(
+    x: Array,
+    input_shape: Shape,
+    kernel_size: Pair,
+    stride: Pair = 1,
+    pad: Pair = 0,
+    to_matrix: bool = True,
+) -> Array:
+    """The adjoint of `im2col`: what the window meets is added up to images of ``input_shape``."""
+    windows = Windows("col2im", input_shape, kernel_size, stride, pad)
+    n, c, kh, kw, oh, ow = windows.shape
+    expected = windows.matrix_shape if to_matrix else windows.shape
+    if x.shape != expected:
+        raise ValueError(
+            f"col2im: x has shape {x.shape}; expected {expected}, for images of shape {input_shape}, "
+            f"kernel_size {kernel_size}, stride {stride} and pad {pad}"
+        )
+    col = x.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2) if to_matrix else x
+    y = windows.blank(x.dtype)
+    for i, j, there in windows:
+        y[there] += col[:, :, i, j]
+    return y[windows.inner]

@@ -26,6 +26,16 @@ class Shapes(Enum):
     ANY = "any"  # one operand, whatever its shape
     ELEMENTWISE = "elementwise"  # they broadcast against each other
     MATMUL = "matmul"  # NumPy's rules for ``@``
+    IMAGES = "one operand: (N, C, H, W)"
+    CONVOLUTION = "(N, C, H, W) and (O, C, KH, KW)"
+    DECONVOLUTION = "(N, C, H, W) and (C, O, KH, KW)"
+    CONVOLUTION_GRADIENT = "(N, C, H, W) and (N, O, OH, OW)"
+    LINEAR = "(…, I), (I, O) and (O,)"
+    WINDOWS = "one operand: the windows of images, as im2col gives them"
+    CLASSES = "one operand: (N, C)"
+    ROWS = "one operand: (V, …)"
+    PER_CHANNEL = "(N, C, …), (C,) and (C,)"
+    PER_FEATURE = "(…, D), (D,) and (D,)"
     EQUAL = "equal"  # the same shape (``stack``)
     EQUAL_BUT_AXIS = "equal but along the axis"  # ``concatenate``
 
@@ -51,6 +61,15 @@ class Attribute(Enum):
     PAD_WIDTHS = "for each axis a pair: how many zeros before and after"
     INDEX = "an index: integers, slices, None, ..., integer and boolean arrays"
     INDEX_INTO = "an index that gives the operand's shape when it is taken of the indexed shape"
+    STRIDE = "how far a window moves: an integer, or one for each of the two axes"
+    PADDING = "how much to pad both ends: an integer, or one for each of the two axes"
+    KERNEL = "the size of a window: an integer, or one for each of the two axes"
+    OUT_SIZE = "None, or the two lengths of the result's last axes"
+    IMAGE_SHAPE = "the shape of the images of which the windows are"
+    LABELS = "an array of integers: for each row of the operand the number of a column"
+    ROWS = "an array of integers: numbers of rows of the operand"
+    RATIO = "a number from 0 to below 1"
+    EPSILON = "a positive number"
     MASK = "an array of booleans that broadcasts against the operands"
     INDEXED_SHAPE = "the shape that was indexed"
     DTYPE = "an element type"
@@ -165,6 +184,18 @@ def _nonempty_extent(x: Array, axis: int | tuple[int, ...] | None = None, **_: o
 NONEMPTY = Domain("at least one element along the axes", _nonempty_extent)
 
 
+def _first_not_empty(x: Array, *_: Array, **__: object) -> float:
+    return math.inf if x.size else -math.inf
+
+
+def _from_zero_and_one(p: Array, t: Array) -> float:
+    return min(_first_not_empty(p), _least(np.minimum(p, 1 - p)))
+
+
+NONEMPTY_BATCH = Domain("at least one element", _first_not_empty)
+PROBABILITIES = Domain("0 < p < 1", _from_zero_and_one)
+
+
 @dataclass(frozen=True, slots=True)
 class Kinks:
     """Where an operation is continuous but not differentiable, and what its rule says there.
@@ -197,6 +228,25 @@ def _gap_between_smallest(x: Array, axis: int | tuple[int, ...] | None = None, *
     return _gap_between_largest(-x, axis)
 
 
+def _gap_in_windows(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+    pad: int | tuple[int, int] = 0,
+) -> float:
+    kernel, (down, across), (rows, columns) = (
+        n if isinstance(n, tuple) else (n, n) for n in (kernel_size, stride, pad)
+    )
+    if x.size == 0 or kernel == (1, 1):
+        return math.inf
+    room = ((0, 0), (0, 0), (rows, rows), (columns, columns))
+    padded = np.pad(x.astype(np.result_type(x, np.float16)), room, constant_values=-math.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *kernel))
+    windows = windows[:, :, ::down, ::across]
+    ordered = np.sort(windows.reshape(*windows.shape[:4], -1), axis=-1)
+    return _least(ordered[..., -1] - ordered[..., -2])
+
+
 def _from_zero_unless_straight(x: Array, slope: float) -> float:
     return math.inf if slope == 1 else _least(np.abs(x))
 
@@ -211,12 +261,22 @@ def _apart(a: Array, b: Array) -> float:
     return _least(np.abs(a - b))
 
 
+def _from_delta(x0: Array, x1: Array, delta: float) -> float:
+    return _least(np.abs(np.abs(x0 - x1) - delta))
+
+
+AT_DELTA = Kinks("|x0 - x1| = delta", "the one of both sides: only the second jumps", _from_delta)
 AT_ZERO = Kinks("x = 0", "0", _from_zero)
 AT_ZERO_BY_SLOPE = Kinks("x = 0, unless slope = 1", "slope", _from_zero_unless_straight)
 AT_BOUNDS = Kinks("x = x_min or x = x_max, unless x_min ≥ x_max", "1", _from_bounds)
 WHERE_EQUAL = Kinks("a = b", "one half to each", _apart)
 LARGEST_TIED = Kinks(
     "the largest element is not unique", "equal shares to the tied elements", _gap_between_largest
+)
+LARGEST_OF_WINDOW_TIED = Kinks(
+    "the largest element of a window is not unique",
+    "equal shares to the tied elements",
+    _gap_in_windows,
 )
 SMALLEST_TIED = Kinks(
     "the smallest element is not unique", "equal shares to the tied elements", _gap_between_smallest
@@ -233,7 +293,7 @@ class Contract:
         name: Its name in programs and on the wire.
         summary: What it computes, in a line.
         arity: The number of operands; None for one or more.
-        several_outputs: Whether it gives a list of outputs (as many as its attributes say).
+        outputs: How many outputs it gives; None for as many as the attribute ``sections`` says.
         shapes: How the shapes of its operands must fit together.
         domain: Where it is defined.
         kinks: Where it is not differentiable; None for nowhere.
@@ -245,10 +305,15 @@ class Contract:
     name: str
     summary: str
     arity: int | None
-    several_outputs: bool
+    outputs: int | None
     shapes: Shapes
     domain: Domain
     kinks: Kinks | None
     smoothness: Smoothness
     attributes: Mapping[str, Attribute]
     saves: frozenset[str]
+
+    @property
+    def several_outputs(self) -> bool:
+        """Whether an application gives a list."""
+        return self.outputs != 1

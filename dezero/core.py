@@ -69,6 +69,7 @@ __all__ = [
     "add",
     "as_array",
     "as_variable",
+    "average",
     "broadcast_to",
     "div",
     "get_item",
@@ -504,6 +505,9 @@ def mean(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
     return Mean(axis, keepdims)(x)
 
 
+average = mean
+
+
 def max(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
     """The largest element along some axes. Tied elements share the gradient equally."""
     return Max(axis, keepdims)(x)
@@ -514,9 +518,9 @@ def min(x: Operand, axis: Axes = None, keepdims: bool = False) -> Variable:
     return Min(axis, keepdims)(x)
 
 
-def matmul(a: Operand, b: Operand) -> Variable:
-    """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices."""
-    return MatMul()(a, b)
+def matmul(x: Operand, W: Operand) -> Variable:
+    """The matrix product x @ W, by NumPy's rules for every rank."""
+    return MatMul()(x, W)
 
 
 def get_item(x: Operand, slices: Index | Variable | tuple[IndexPart | Variable, ...]) -> Variable:

@@ -16,7 +16,8 @@ import itertools
 import operator
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import (
     Any,
     ClassVar,
@@ -33,7 +34,7 @@ from typing import (
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, Shape, as_array, is_array_or_number
+from dezero.arrays import Axes, Index, Pair, Shape, as_array, is_array_or_number
 from dezero.config import recording, using_config
 from dezero.contract import Array
 
@@ -98,6 +99,13 @@ class Namespace(Protocol[T]):
     def concatenate(self, xs: Sequence[T], /, axis: int = 0) -> T: ...
     def get_item(self, x: T, slices: Index, /) -> T: ...
     def get_item_grad(self, gy: T, slices: Index, in_shape: Shape, /) -> T: ...
+    def conv2d(self, x: T, W: T, /, *, stride: Pair, pad: Pair) -> T: ...
+    def deconv2d(self, x: T, W: T, /, *, stride: Pair, pad: Pair, outsize: Pair | None) -> T: ...
+    def conv2d_grad_w(self, x: T, gy: T, kernel_size: Pair, stride: Pair, pad: Pair, /) -> T: ...
+    def im2col(self, x: T, kernel_size: Pair, stride: Pair, pad: Pair, to_matrix: bool, /) -> T: ...
+    def col2im(
+        self, x: T, input_shape: Shape, kernel_size: Pair, stride: Pair, pad: Pair, to_matrix: bool, /
+    ) -> T: ...
 
 
 class VariableNamespace(Namespace["Variable"], Protocol):
@@ -137,7 +145,6 @@ class Variable:
     """
 
     __slots__ = ("__weakref__", "_data", "grad", "name", "node")
-    __array_ufunc__ = None  # so that NumPy leaves ``ndarray * variable`` to the Variable
 
     def __init__(self, data: Array | None, name: str | None = None) -> None:
         self.name: str | None = name
@@ -152,8 +159,24 @@ class Variable:
         variable.name = None
         variable.grad = None
         variable._data = data
-        variable.node = Node(weakref.ref(variable), data, function, index)
+        variable.node = node = Node(weakref.ref(variable), data)
+        if function is not None:
+            node.creator = function
+            node.index = index
+            node.generation = function.generation + 1
         return variable
+
+    @staticmethod
+    def parts_of(operands: Sequence[Operand]) -> tuple[list[Node], list[Array]] | None:
+        """The Nodes and the data of operands that are Variables with data; None if some are not."""
+        nodes: list[Node] = []
+        xs: list[Array] = []
+        for x in operands:
+            if not isinstance(x, Variable) or type(x._data) is not np.ndarray:
+                return None
+            nodes.append(x.node)
+            xs.append(x._data)
+        return nodes, xs
 
     @property
     def data(self) -> Array:
@@ -241,6 +264,15 @@ class Variable:
         for variable, gradient in received:
             variable.grad = gradient
 
+    def to_cpu(self) -> None:
+        """Nothing: the data are where NumPy has them."""
+
+    def to_gpu(self) -> None:
+        """Raises RuntimeError: dezero computes with NumPy alone."""
+        raise RuntimeError(
+            "Variable.to_gpu: dezero computes with NumPy alone; cuda.gpu_enable is False"
+        )
+
     @property
     def shape(self) -> Shape:
         """The length of each axis."""
@@ -287,6 +319,29 @@ class Variable:
     def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> object:
         # Not Array: NumPy's stubs would take x for an ArrayLike, and array * x for an array.
         return np.array(self._data, dtype, copy=copy)
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: object, **options: object
+    ) -> object:
+        """What ``np.sin(x)`` gives, and ``ndarray * x``: see `dezero.numpy_functions`."""
+        return VARIABLES.numpy_functions.apply_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(
+        self,
+        function: Callable[..., object],
+        types: object,
+        arguments: Sequence[object],
+        options: Mapping[str, object],
+    ) -> object:
+        """What ``np.sum(x)`` gives: see `dezero.numpy_functions`."""
+        return VARIABLES.numpy_functions.apply_function(function, arguments, options)
+
+    def __eq__(self, other: object) -> bool:
+        # Identity, and no NotImplemented: then an array on the other side would be asked.
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __getstate__(self) -> dict[str, object]:
         """What is pickled and copied: the value, not the graph behind it."""
@@ -461,19 +516,13 @@ class Node:
 
     __slots__ = ("__weakref__", "creator", "dtype", "generation", "index", "shape", "variable")
 
-    def __init__(
-        self,
-        variable: weakref.ref[Variable],
-        data: Array | None,
-        creator: Function | None = None,
-        index: int = 0,
-    ) -> None:
+    def __init__(self, variable: weakref.ref[Variable], data: Array | None) -> None:
         self.variable: weakref.ref[Variable] = variable
         self.shape: Shape = () if data is None else data.shape
         self.dtype: np.dtype[np.generic] = np.dtype(np.float64) if data is None else data.dtype
-        self.creator: Function | None = creator
-        self.index: int = index
-        self.generation: int = 0 if creator is None else creator.generation + 1
+        self.creator: Function | None = None
+        self.index: int = 0
+        self.generation: int = 0
 
     def set_creator(self, creator: Function, index: int) -> None:
         """Make this the output ``index`` of ``creator``."""
@@ -518,6 +567,7 @@ NOT_SAVED = _NOT_A_NUMBER[np.dtype(np.float64)]
 """What a rule is given for an output that its contract does not save."""
 
 
+@lru_cache(maxsize=256)
 def stand_in(shape: Shape, dtype: np.dtype[np.generic]) -> Array:
     """What stands in for an array that was not saved: its shape in no memory, and not one number.
 
@@ -563,7 +613,7 @@ class Function:
     outputs: tuple[weakref.ref[Variable], ...] = ()
     input_nodes: tuple[Node, ...] = ()
     output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
-    saved: tuple[Array | None, ...] = ()
+    saved: Sequence[Array | None] = ()
 
     # Any parameters may override Any: so a subclass takes as many operands as its operation has.
     def forward(self, *xs: Any, **_: Any) -> Array | tuple[Array, ...]:
@@ -594,65 +644,75 @@ class Function:
         assert isinstance(self, Function)
         # An instance records one application; a second one is recorded in a copy of it.
         function = copy.copy(self) if self.outputs else self
-        variables = function._variables(inputs)
-        xs = [x.data for x in variables]
+        parts = Variable.parts_of(inputs)
+        if parts is None:
+            variables = function._converted(inputs)
+            parts = [x.node for x in variables], [x.data for x in variables]
+        nodes, xs = parts
         try:
             given = function.forward(*xs)
         except Exception as error:
             operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in xs)
             error.add_note(f"in {self.name}({operands})")
             raise
-        several = isinstance(given, (tuple, list))
-        ys = [
-            y if type(y) is np.ndarray else function._checked_output(y)
-            for y in (given if several else (given,))
-        ]
-        if not recording():
-            outputs = [Variable.output_of(None, 0, y) for y in ys]
-        else:
-            function.input_nodes = tuple([x.node for x in variables])
-            for node in function.input_nodes:
-                if node.generation > function.generation:
-                    function.generation = node.generation
-            function.saved = function._keep(xs, ys)
-            outputs = [Variable.output_of(function, index, y) for index, y in enumerate(ys)]
-            function.outputs = tuple([y.node.variable for y in outputs])
-            if several:
+        if type(given) is np.ndarray:
+            return function._record(nodes, xs, [given])[0]
+        if isinstance(given, (tuple, list)):
+            ys = [function._checked_output(y) for y in given]
+            outputs = function._record(nodes, xs, ys)
+            if function.outputs:
                 function.output_types = tuple([(y.shape, y.dtype) for y in ys])
-        return outputs if several else outputs[0]
+            return outputs
+        return function._record(nodes, xs, [function._checked_output(given)])[0]
 
-    def _variables(self, operands: tuple[Operand, ...]) -> list[Variable]:
+    def _record(self, nodes: list[Node], xs: list[Array], ys: list[Array]) -> list[Variable]:
+        """The outputs of an application and, if recording is on, the application itself."""
+        if not recording():
+            return [Variable.output_of(None, 0, y) for y in ys]
+        # Loops, not comprehensions: this runs for every operation, and those are calls, too.
+        generation = 0
+        for node in nodes:
+            if node.generation > generation:
+                generation = node.generation
+        self.generation = generation
+        self.input_nodes = tuple(nodes)
+        saved: list[Array | None] = [*xs, *ys]
+        for i in self.unread(len(saved)):
+            saved[i] = None
+        self.saved = tuple(saved)
+        outputs: list[Variable] = []
+        references: list[weakref.ref[Variable]] = []
+        for index, data in enumerate(ys):
+            y = Variable.output_of(self, index, data)
+            outputs.append(y)
+            references.append(y.node.variable)
+        self.outputs = tuple(references)
+        return outputs
+
+    def _converted(self, operands: Sequence[Operand]) -> list[Variable]:
         """The operands as Variables; a Python number takes the element type of the others."""
         variables: list[Variable] = []
         numbers: list[int] = []
         for i, operand in enumerate(operands):
-            if isinstance(operand, Variable):
-                if _missing(operand.data):
-                    raise TypeError(f"{self.name}: operand {i} has no data yet")
-                variables.append(operand)
-                continue
-            if isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
-                numbers.append(i)
             try:
                 variables.append(as_variable(operand))
             except TypeError as error:
                 raise TypeError(f"{self.name}: operand {i}: {error}") from None
-        if numbers:
-            others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
-            for i in numbers if others else ():
-                number = operands[i]
-                dtype = np.result_type(*others, number)
-                variables[i] = Variable.output_of(None, 0, np.array(number, dtype))
+            if _missing(variables[i].data):
+                raise TypeError(f"{self.name}: operand {i} has no data yet")
+            if isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
+                numbers.append(i)
+        others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
+        for i in numbers if others else ():
+            number = operands[i]
+            dtype = np.result_type(*others, number)
+            variables[i] = Variable.output_of(None, 0, np.array(number, dtype))
         return variables
 
     def _checked_output(self, y: object) -> Array:
         if is_array_or_number(y):
             return as_array(y)
         raise TypeError(f"{self.name}.forward returned {type(y).__name__}; expected an ndarray")
-
-    def _keep(self, xs: list[Array], ys: list[Array]) -> tuple[Array | None, ...]:
-        """The arrays that the rule may read: here all, since nothing is known of the rule."""
-        return (*xs, *ys)
 
     @property
     def name(self) -> str:
@@ -667,6 +727,10 @@ class Function:
         """
         saved = self.saved[: len(self.input_nodes)]
         return [node.handle(x) for node, x in zip(self.input_nodes, saved, strict=True)]
+
+    def unread(self, n_saved: int) -> Sequence[int]:
+        """The places in ``saved`` of what the rule does not read: none, if nothing is known of it."""
+        return ()
 
     def output_handle(self, index: int) -> Variable:
         """One of its outputs: the living Variable, or a new handle."""
@@ -722,12 +786,11 @@ class Reading(ABC, Generic[T]):
     records: ClassVar[bool]
 
     @abstractmethod
-    def input(self, node: Node, saved: Array | None) -> T:
-        """An input of an application; a stand-in if it was not saved."""
+    def operands(self, function: Function) -> Sequence[T]:
+        """The inputs of an application, and then its outputs.
 
-    @abstractmethod
-    def output(self, function: Function, index: int, saved: Array | None) -> T:
-        """An output of an application; `NOT_SAVED` if it was not saved."""
+        For an input that was not saved a stand-in, and `NOT_SAVED` for such an output.
+        """
 
     @abstractmethod
     def from_variable(self, variable: Variable) -> T:
@@ -753,11 +816,16 @@ class _ArrayReading(Reading[Array]):
     records = False
     xp: Namespace[Array] = arrays
 
-    def input(self, node: Node, saved: Array | None) -> Array:
-        return stand_in(node.shape, node.dtype) if saved is None else saved
-
-    def output(self, function: Function, index: int, saved: Array | None) -> Array:
-        return NOT_SAVED if saved is None else saved
+    def operands(self, function: Function) -> Sequence[Array]:
+        nodes = function.input_nodes
+        n_inputs = len(nodes)
+        operands: list[Array] = []
+        for i, array in enumerate(function.saved):
+            if array is None:
+                node = nodes[i] if i < n_inputs else None
+                array = NOT_SAVED if node is None else stand_in(node.shape, node.dtype)
+            operands.append(array)
+        return operands
 
     def from_variable(self, variable: Variable) -> Array:
         return variable.data
@@ -768,14 +836,14 @@ class _ArrayReading(Reading[Array]):
 
 class _VariableReading(Reading[Variable]):
     records = True
-    xp: Namespace[Variable]  # this and the next: see `install`
+    xp: Namespace[Variable]  # this and the next two: see `install`
     functions: VariableNamespace
+    numpy_functions: NumPyFunctions
 
-    def input(self, node: Node, saved: Array | None) -> Variable:
-        return node.handle(saved)
-
-    def output(self, function: Function, index: int, saved: Array | None) -> Variable:
-        return function.output_handle(index)
+    def operands(self, function: Function) -> Sequence[Variable]:
+        nodes = function.input_nodes
+        handles = [node.handle(x) for node, x in zip(nodes, function.saved, strict=False)]
+        return handles + [function.output_handle(i) for i in range(len(function.outputs))]
 
     def from_variable(self, variable: Variable) -> Variable:
         return variable
@@ -788,9 +856,25 @@ ARRAYS = _ArrayReading()
 VARIABLES = _VariableReading()
 
 
-def install(functions: VariableNamespace) -> None:
-    """Say which functions rules and operators call on Variables: the package installs its own."""
+class NumPyFunctions(Protocol):
+    """`dezero.numpy_functions`: what NumPy's functions do when an operand is a Variable."""
+
+    def apply_ufunc(
+        self, ufunc: np.ufunc, method: str, inputs: Sequence[object], options: Mapping[str, object], /
+    ) -> object: ...
+    def apply_function(
+        self,
+        function: Callable[..., object],
+        arguments: Sequence[object],
+        options: Mapping[str, object],
+        /,
+    ) -> object: ...
+
+
+def install(functions: VariableNamespace, numpy_functions: NumPyFunctions) -> None:
+    """Say which functions rules, operators and NumPy call on Variables: the package has its own."""
     VARIABLES.functions = VARIABLES.xp = functions
+    VARIABLES.numpy_functions = numpy_functions
 
 
 class Cotangents(Generic[T]):
@@ -820,51 +904,52 @@ def pull_back(
         keep: Whether to keep the cotangents of an application's outputs.
     """
     found: Cotangents[T] = Cotangents()
+    leaves = found.leaves
     waiting: dict[Function, list[T | None]] = {}
     queue: list[tuple[int, int, Function]] = []
     arrival = itertools.count()
-
-    def accumulate(node: Node, g: T) -> None:
-        creator = node.creator
-        if creator is None:
-            old = found.leaves.get(node)
-            found.leaves[node] = g if old is None else old + g
-            return
-        gys = waiting.get(creator)
-        if gys is None:
-            gys = waiting[creator] = [None] * len(creator.outputs)
-            heapq.heappush(queue, (-creator.generation, next(arrival), creator))
-        old = gys[node.index]
-        gys[node.index] = g if old is None else old + g
-
-    for node, seed in seeds:
-        accumulate(node, seed)
-    while queue:
+    cotangents = list(seeds)
+    while True:
+        for node, g in cotangents:
+            creator = node.creator
+            if creator is None:
+                old = leaves.get(node)
+                leaves[node] = g if old is None else old + g
+                continue
+            gys = waiting.get(creator)
+            if gys is None:
+                gys = waiting[creator] = [None] * len(creator.outputs)
+                heapq.heappush(queue, (-creator.generation, next(arrival), creator))
+            old = gys[node.index]
+            gys[node.index] = g if old is None else old + g
+        if not queue:
+            return found
         function = heapq.heappop(queue)[2]
         gys = waiting.pop(function)
         if keep(function):
             found.interior[function] = gys
+        cotangents = []
         try:
             gxs = function.pull(reading, _completed(reading, function, gys))
             for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
                 if gx is not None:
-                    fits = gx.shape == node.shape and gx.dtype is node.dtype
-                    accumulate(node, gx if fits else _fitted(reading, i, node, gx))
+                    if gx.shape != node.shape or gx.dtype is not node.dtype:
+                        gx = _fitted(reading, i, node, gx)
+                    cotangents.append((node, gx))
         except Exception as error:
             error.add_note(f"in the rule of {function.name}, generation {function.generation}")
             raise
-    return found
 
 
-def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> list[T]:
+def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> Sequence[T]:
     """The cotangents of an application's outputs: zeros for those that nothing depends on."""
-    if len(gys) == 1:
-        return cast("list[T]", gys)  # an only output has a cotangent, or its application is not here
-    gys = list(gys)
-    for index, (shape, dtype) in enumerate(function.output_types):
-        if gys[index] is None:
-            gys[index] = reading.constant(np.zeros(shape, gradient_dtype(dtype)))
-    return cast("list[T]", gys)  # none is None any more
+    if len(gys) == 1 and (gy := gys[0]) is not None:
+        return (gy,)
+    types = zip(gys, function.output_types, strict=True)
+    return [
+        reading.constant(np.zeros(shape, gradient_dtype(dtype))) if gy is None else gy
+        for gy, (shape, dtype) in types
+    ]
 
 
 def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from dezero.contract import (
     NO_ATTRIBUTES,
@@ -27,6 +27,34 @@ from dezero.contract import (
 from dezero.graph import VARIABLES, Function, Namespace, Reading, T, Variable
 
 
+def promised(
+    cls: type,
+    *,
+    arity: int | None,
+    outputs: int | None,
+    shapes: Shapes,
+    domain: Domain,
+    kinks: Kinks | None,
+    smoothness: Smoothness,
+    attributes: Mapping[str, Attribute],
+    saves: str,
+    name: str | None,
+) -> Contract:
+    """The contract of a class: named and summed up by the class, unless a name is given."""
+    return Contract(
+        name=name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower(),
+        summary=(cls.__doc__ or "").partition("\n")[0],
+        arity=arity,
+        outputs=outputs,
+        shapes=shapes,
+        domain=domain,
+        kinks=kinks,
+        smoothness=smoothness,
+        attributes=attributes,
+        saves=frozenset(saves),
+    )
+
+
 class Operation(Function):
     """What the arity bases share. Derive from one of them, not from this.
 
@@ -37,6 +65,7 @@ class Operation(Function):
 
     contract: ClassVar[Contract]
     operand_names: ClassVar[tuple[str, ...]] = ()
+    _unread: ClassVar[Sequence[int] | None] = None  # None: all
 
     @classmethod
     def _promise(
@@ -49,38 +78,37 @@ class Operation(Function):
         attributes: Mapping[str, Attribute],
         kinks: Kinks | None,
         name: str | None,
-        several_outputs: bool = False,
+        outputs: int | None = 1,
     ) -> None:
-        cls.contract = Contract(
-            name=name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower(),
-            summary=(cls.__doc__ or "").partition("\n")[0],
+        cls.contract = promised(
+            cls,
             arity=arity,
-            several_outputs=several_outputs,
+            outputs=outputs,
             shapes=shapes,
             domain=domain,
             kinks=kinks,
             smoothness=smoothness,
             attributes=attributes,
-            saves=frozenset(saves),
+            saves=saves,
+            name=name,
         )
+        if cls.operand_names and outputs == 1:
+            names = (*cls.operand_names, "y")
+            cls._unread = [i for i, name in enumerate(names) if name not in saves]
 
     @property
     def attributes(self) -> dict[str, object]:
         """The values of its attributes, by name."""
         return {name: getattr(self, name) for name in self.contract.attributes}
 
+    def unread(self, n_saved: int) -> Sequence[int]:
+        """See `Function.unread`."""
+        return range(n_saved) if self._unread is None else self._unread
+
     def backward(self, *gys: Variable) -> Variable | tuple[Variable | None, ...]:
         """The cotangents of the inputs from those of the outputs, recorded if recording is on."""
         gxs = tuple(self.pull(VARIABLES, gys))
         return gxs if len(gxs) != 1 or gxs[0] is None else gxs[0]
-
-    def _keep(self, xs: list[Array], ys: list[Array]) -> tuple[Array | None, ...]:
-        saves = self.contract.saves
-        if not saves:
-            return (None,) * (len(xs) + len(ys))
-        kept = [x if name in saves else None for name, x in zip(self.operand_names, xs, strict=True)]
-        kept.append(ys[0] if "y" in saves else None)
-        return tuple(kept)
 
 
 class Unary(Operation, ABC):
@@ -89,6 +117,7 @@ class Unary(Operation, ABC):
     Class keywords:
         domain: Where it is defined.
         saves: Which of ``x`` and ``y`` the rule reads. If not ``x``, it may still read its shape.
+        shapes: What shape the operand must have.
         smoothness: In which sense it can be differentiated.
         attributes: What the constructor takes: names, and what they may be.
         kinks: Where it is not differentiable.
@@ -102,6 +131,7 @@ class Unary(Operation, ABC):
         *,
         domain: Domain,
         saves: Literal["", "x", "y", "xy"],
+        shapes: Shapes = Shapes.ANY,
         smoothness: Smoothness = Smoothness.SMOOTH,
         attributes: Mapping[str, Attribute] = NO_ATTRIBUTES,
         kinks: Kinks | None = None,
@@ -109,7 +139,7 @@ class Unary(Operation, ABC):
     ) -> None:
         """Make the contract."""
         super().__init_subclass__()
-        cls._promise(1, Shapes.ANY, domain, saves, smoothness, attributes, kinks, name)
+        cls._promise(1, shapes, domain, saves, smoothness, attributes, kinks, name)
 
     @abstractmethod
     def forward(self, x: Array, /) -> Array:
@@ -121,10 +151,8 @@ class Unary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        (node,) = self.input_nodes
-        x, y = self.saved
-        gx = self.vjp(reading.xp, gys[0], reading.input(node, x), reading.output(self, 0, y))
-        return (gx,)
+        x, y = reading.operands(self)
+        return (self.vjp(reading.xp, gys[0], x, y),)
 
 
 class Binary(Operation, ABC):
@@ -162,15 +190,8 @@ class Binary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        left, right = self.input_nodes
-        a, b, y = self.saved
-        return self.vjp(
-            reading.xp,
-            gys[0],
-            reading.input(left, a),
-            reading.input(right, b),
-            reading.output(self, 0, y),
-        )
+        a, b, y = reading.operands(self)
+        return self.vjp(reading.xp, gys[0], a, b, y)
 
 
 class Nary(Operation, ABC):
@@ -199,7 +220,8 @@ class Nary(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        return self.vjp(reading.xp, gys[0], [reading.input(node, None) for node in self.input_nodes])
+        *xs, _ = reading.operands(self)
+        return self.vjp(reading.xp, gys[0], xs)
 
 
 class Splitting(Operation, ABC):
@@ -217,7 +239,7 @@ class Splitting(Operation, ABC):
     ) -> None:
         """Make the contract."""
         super().__init_subclass__()
-        cls._promise(1, Shapes.ANY, domain, "", smoothness, attributes, None, name, True)
+        cls._promise(1, Shapes.ANY, domain, "", smoothness, attributes, None, name, None)
 
     @abstractmethod
     def forward(self, x: Array, /) -> tuple[Array, ...]:
@@ -229,5 +251,46 @@ class Splitting(Operation, ABC):
 
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
         """See `Function.pull`."""
-        (node,) = self.input_nodes
-        return (self.vjp(reading.xp, gys, reading.input(node, None)),)
+        return (self.vjp(reading.xp, gys, reading.operands(self)[0]),)
+
+
+class Composite(ABC):
+    """An operation that is made of others: it has a contract and a value, and no rule of its own.
+
+    A subclass defines ``__call__`` on Variables, which gives a list if the outputs are several. Class
+    keywords: those of `Binary`, without ``saves``, and ``arity`` and ``outputs``, how many they are.
+    """
+
+    contract: ClassVar[Contract]
+
+    def __init_subclass__(
+        cls,
+        *,
+        arity: int,
+        domain: Domain,
+        shapes: Shapes = Shapes.ANY,
+        smoothness: Smoothness = Smoothness.SMOOTH,
+        attributes: Mapping[str, Attribute] = NO_ATTRIBUTES,
+        kinks: Kinks | None = None,
+        outputs: int = 1,
+        name: str | None = None,
+    ) -> None:
+        """Make the contract."""
+        super().__init_subclass__()
+        cls.contract = promised(
+            cls,
+            arity=arity,
+            outputs=outputs,
+            shapes=shapes,
+            domain=domain,
+            kinks=kinks,
+            smoothness=smoothness,
+            attributes=attributes,
+            saves="",
+            name=name,
+        )
+
+    # Any parameters may override Any: a subclass takes as many operands as its operation has.
+    @abstractmethod
+    def __call__(self, *xs: Any, **_: Any) -> Variable | list[Variable]:
+        """The value, or the values."""

@@ -131,15 +131,15 @@ def test_comparisons_by_value() -> None:
         assert (Ball(1) == "one") is False
 
 
-def test_doubles_are_exact_and_directions_are_not_rounded() -> None:
+def test_doubles_are_exact() -> None:
     x = np.array([[0.1, -1e-300], [1e300, 5e-324]])
     with balls.precision():
         mid, rad = balls.coefficient(balls.constants(x), 0)
         np.testing.assert_array_equal(mid, x)
         np.testing.assert_array_equal(rad, 0.0)
-        sums = balls.line(x, np.full((2, 2), 1.0), np.full((2, 2), 1e-20))
-        assert sums.shape == (2, 2)
-        assert sums[0, 0].series[1] - 1 == flint.arb(1e-20)
+        moved = balls.line(x, np.full((2, 2), 1e-20))
+        assert moved.shape == (2, 2)
+        assert moved[0, 0].series[1] == flint.arb(1e-20)
         assert balls.line(np.array(1.0), np.array(2.0)).shape == ()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ import pytest
 
 from dezero import Variable
 from dezero.contract import Array, Contract
-from dezero.verify import campaign
+from dezero.verify import campaign, strategies
 from dezero.verify.campaign import MOST_UNRESOLVED, Plan, Tally, reduced, run
 from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
-from dezero.verify.strategies import programs
+from dezero.verify.strategies import ALONE, swept
 from dezero.verify.trial import Broken, Trial
 
 FEW_LAWS = ("runs", "value", "gradient", "isolation")
@@ -33,7 +34,7 @@ def plan(engine: Engine[Any], ops: Sequence[str] = (), **options: Any) -> Plan:
     def trial(program: Program) -> Trial[Any]:
         return Trial(engine, program)
 
-    made = Plan(programs(contracts), trial, contracts, FEW_LAWS, seed=1, examples=60)
+    made = Plan(trial, contracts, FEW_LAWS, seed=1, examples=60)
     return replace(made, **options)
 
 
@@ -179,6 +180,127 @@ def test_a_crash_is_a_counterexample(error: Exception) -> None:
 def test_any_exception_is_a_counterexample(error: Exception) -> None:
     tally = run(plan(CrashesOn("sin", error), ["add", "sin"], examples=100))
     assert tally.counterexample is not None
+
+
+# --------------------------------------------------------------------------- Sweep and draws in turn
+
+
+class WrongAfter(DezeroEngine):
+    """An operation is wrong where another gives what it takes."""
+
+    def __init__(self, first: str, second: str) -> None:
+        self.first = first
+        self.second = second
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        outputs = super().apply(step, operands)
+        made_by = {type(x.creator).__name__.lower() for x in operands}
+        if step.op == self.second and self.first in made_by:
+            outputs = [outputs[0] + 1.0]
+        return outputs
+
+
+def test_the_sweep_finds_any_pair_within_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "SHARD", 6 * ALONE + 36)
+    ops = ("add", "sin", "tanh", "exp", "mul", "neg")
+    for first, second in (("tanh", "exp"), ("neg", "sin"), ("exp", "exp")):
+        tally = run(plan(WrongAfter(first, second), ops, examples=6 * ALONE + 36, laws=("value",)))
+        found = tally.counterexample
+        assert found is not None
+        assert found.program is not None
+        assert found.program.feeds(first, second)
+
+
+def unreduced(plan: Plan, law: str, program: Program, broken: Broken) -> tuple[Program, Broken]:
+    return program, broken
+
+
+def finding_nothing(*_: object) -> None:
+    pass
+
+
+def test_what_the_sweep_finds_is_found_again_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "reduced", unreduced)
+    first = next(
+        program
+        for program in swept(plan(DezeroEngine()).contracts, ("float64",), 1)
+        if "tanh" in {step.op for step in program.steps} and program.inputs[0].size > 1
+    )
+    tally = run(plan(WrongTanh(), examples=400))
+    found = tally.counterexample
+    assert found is not None
+    assert found.program is not None
+    assert [step.op for step in found.program.steps] == ["tanh"]
+    assert found.program.inputs[0].size == 1 < first.inputs[0].size
+    assert found.law == "value"
+
+
+def test_what_hypothesis_does_not_find_again_is_shown_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(campaign, "_drawn", finding_nothing)
+    tally = run(plan(WrongTanh(), ["tanh", "add"], examples=100))
+    assert tally.counterexample is not None
+    assert tally.counterexample.program is not None
+    assert "tanh" in {step.op for step in tally.counterexample.program.steps}
+
+
+def programs_met(monkeypatch: pytest.MonkeyPatch, chosen: Plan) -> tuple[list[str], list[str]]:
+    """What the sweep of a campaign gave, and what Hypothesis drew."""
+    met: list[str] = []
+    swept_ones: list[str] = []
+
+    def watched(*arguments: Any) -> Iterator[Program]:
+        for program in swept(*arguments):
+            swept_ones.append(program.to_json())
+            yield program
+
+    def judged(plan: Plan, program: Program, tally: Tally) -> None:
+        met.append(program.to_json())
+
+    monkeypatch.setattr(campaign, "swept", watched)
+    monkeypatch.setattr(campaign, "judge", judged)
+    run(chosen)
+    return swept_ones, [program for program in met if program not in set(swept_ones)]
+
+
+def test_a_campaign_sweeps_and_draws_in_turn_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep over three operations has 33 programs in a round; the third shard goes on with it."""
+    monkeypatch.setattr(campaign, "SHARD", 40)
+    chosen = plan(DezeroEngine(), ["sin", "mul", "sum"], examples=160)
+    swept_ones, drawn = programs_met(monkeypatch, chosen)
+    assert len(swept_ones) == 80  # two shards of four
+    assert 0 < len(drawn) <= 80
+    first, second = set(swept_ones[:33]), set(swept_ones[33:66])
+    assert len(second - first) > 16
+
+
+def test_programs_that_are_given_are_not_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {name: DezeroEngine().contracts[name] for name in ("sin", "neg")}
+    chosen = plan(DezeroEngine(), programs=strategies.programs(few), examples=30)
+    swept_ones, drawn = programs_met(monkeypatch, chosen)
+    assert swept_ones == []
+    assert drawn
+
+
+class Ticking:
+    """A clock that goes on by a second whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.ticks = count()
+
+    def monotonic(self) -> float:
+        return float(next(self.ticks))
+
+    perf_counter = monotonic
+
+
+def test_the_time_ends_a_sweep_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dezero.verify.campaign.time", Ticking())
+    tally = run(plan(DezeroEngine(), ["sin", "neg"], examples=None, seconds=40.0, laws=("value",)))
+    assert 5 < tally.examples < 40
+    assert tally.elapsed >= 40
+    assert tally.counterexample is None
 
 
 BROKEN = Broken("value 1", "1.0", "2.0")

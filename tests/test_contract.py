@@ -15,16 +15,19 @@ from dezero import Variable
 from dezero.contract import (
     ABOVE_MINUS_ONE,
     AT_BOUNDS,
+    AT_DELTA,
     AT_ZERO,
     AT_ZERO_BY_SLOPE,
     BASE_OF_CONSTANT_POWER,
     COSINE_NOT_ZERO,
     LARGEST_TIED,
     NONEMPTY,
+    NONEMPTY_BATCH,
     NONZERO,
     NONZERO_DIVISOR,
     POSITIVE,
     POSITIVE_BASE,
+    PROBABILITIES,
     REALS,
     SMALLEST_TIED,
     WHERE_EQUAL,
@@ -34,19 +37,25 @@ from dezero.contract import (
     interval,
 )
 from dezero.graph import ARRAYS, stand_in
-from dezero.operation import Operation
+from dezero.operation import Composite, Operation
 
-OPERATIONS: dict[str, type[Operation]] = {
-    cls.contract.name: cls
+CLASSES: list[type[Operation | Composite]] = [
+    cls
     for cls in vars(F).values()
-    if isinstance(cls, type) and issubclass(cls, Operation) and hasattr(cls, "contract")
-}
+    if isinstance(cls, type) and issubclass(cls, (Operation, Composite)) and hasattr(cls, "contract")
+]
+OPERATIONS = {cls.contract.name: cls for cls in CLASSES}
+WITH_A_RULE = {name: cls for name, cls in OPERATIONS.items() if issubclass(cls, Operation)}
+COMPOSITES = {name: cls for name, cls in OPERATIONS.items() if issubclass(cls, Composite)}
 
 Example: TypeAlias = tuple[dict[str, Any], list[Array]]
 
 X = np.array([[0.9, -0.4, 0.2], [0.3, 0.7, -0.8]])
 Y = np.array([[0.5, 1.5, -0.6], [-1.1, 0.4, 2.0]])
 P = np.array([[0.9, 0.4, 0.2], [0.3, 0.7, 0.8]])
+IMAGES = np.random.default_rng(4).permutation(12).reshape(1, 2, 3, 2) / 8.0
+KERNELS = np.random.default_rng(5).normal(size=(1, 2, 2, 1))
+WINDOW: dict[str, Any] = {"kernel_size": 2, "stride": (1, 2), "pad": (0, 1)}
 REDUCED: dict[str, Any] = {"axis": 1, "keepdims": False}
 
 
@@ -82,13 +91,29 @@ EXAMPLES: dict[str, Example] = {
     "split": ({"sections": 3, "axis": 1}, [X]),
     "pad": ({"pad_width": ((1, 0), (0, 2))}, [X]),
     "roll": ({"shift": 1, "axis": 0}, [X]),
+    **_each(("silu", "gelu"), ({}, [X])),
+    **_each(("mean_squared_error", "sigmoid_cross_entropy"), ({}, [X, Y])),
+    "binary_cross_entropy": ({}, [P, Y]),
+    "huber": ({"delta": 0.6}, [X, Y]),
+    "softmax_cross_entropy": ({"t": np.array([2, 0])}, [X]),
+    "linear": ({}, [X, Y.T, np.array([0.3, -0.7])]),
+    "dropout": ({"mask": Y > 0, "dropout_ratio": 0.25}, [X]),
+    "embed_id": ({"x": np.array([[1, 0], [1, 1]])}, [X]),
+    "lstm_cell": ({}, [X, Y, P, X * Y, Y - X]),
+    **_each(("batch_norm", "layer_norm"), ({"eps": 0.1}, [X, P[0], Y[1]])),
+    "conv2d": ({"stride": 2, "pad": 1}, [IMAGES, KERNELS]),
+    "deconv2d": ({"stride": (1, 2), "pad": 0, "outsize": None}, [IMAGES, KERNELS.swapaxes(0, 1)]),
+    "conv2d_grad_w": ({"kernel_size": 2, "stride": 1, "pad": 0}, [IMAGES, KERNELS]),
+    "im2col": ({**WINDOW, "to_matrix": True}, [IMAGES]),
+    "col2im": ({"input_shape": (1, 1, 3, 2), **WINDOW, "to_matrix": True}, [np.resize(X, (4, 4))]),
+    **_each(("pooling", "average_pooling"), (WINDOW, [IMAGES])),
 }
 
 
 def applied(name: str) -> tuple[Operation, list[Array]]:
     """A recorded application of the operation, and the cotangents for its outputs."""
     attributes, operands = EXAMPLES[name]
-    operation = OPERATIONS[name](**attributes)
+    operation = WITH_A_RULE[name](**attributes)
     y = operation(*[Variable(x) for x in operands])
     ys = y if isinstance(y, list) else [y]
     rng = np.random.default_rng(0)
@@ -97,16 +122,12 @@ def applied(name: str) -> tuple[Operation, list[Array]]:
 
 def test_every_operation_has_an_example() -> None:
     assert set(OPERATIONS) == set(EXAMPLES)
-    assert len(OPERATIONS) > 50
+    assert len(WITH_A_RULE) > 50
+    assert len(COMPOSITES) > 10
 
 
 def test_names_are_unique_and_each_has_its_function() -> None:
-    classes = [
-        c
-        for c in vars(F).values()
-        if isinstance(c, type) and issubclass(c, Operation) and hasattr(c, "contract")
-    ]
-    assert len(classes) == len(OPERATIONS)
+    assert len(CLASSES) == len(OPERATIONS)
     functions = {name for name in OPERATIONS if callable(getattr(F, name, None))}
     assert set(OPERATIONS) - functions == {"power"}  # F.pow chooses between pow and power
 
@@ -116,7 +137,7 @@ def test_what_a_contract_says(name: str) -> None:
     cls = OPERATIONS[name]
     contract = cls.contract
     assert contract.summary == (cls.__doc__ or "").splitlines()[0]
-    assert len(contract.summary) > 8
+    assert len(contract.summary) >= 8
     assert contract.summary.endswith((".", "relu."))
     assert contract.domain.text
     assert (contract.smoothness is Smoothness.PIECEWISE) == (contract.kinks is not None)
@@ -125,7 +146,8 @@ def test_what_a_contract_says(name: str) -> None:
         assert contract.kinks.convention
     if contract.smoothness is Smoothness.LINEAR:
         assert contract.saves == frozenset()
-    assert contract.several_outputs == (name == "split")
+    assert contract.outputs == {"split": None, "lstm_cell": 2}.get(name, 1)
+    assert contract.several_outputs == (name in ("split", "lstm_cell"))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -137,8 +159,18 @@ def test_attributes_are_the_constructor_s(name: str) -> None:
     )
     assert list(cls.contract.attributes) == parameters[1:]
     attributes, operands = EXAMPLES[name]
-    assert cls(**attributes).attributes == attributes
+    made = cls(**attributes)
+    assert {key: getattr(made, key) for key in attributes} == attributes
+    if isinstance(made, Operation):
+        assert made.attributes == attributes
     assert cls.contract.arity in (None, len(operands))
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_composite_s_operands_are_as_many_as_its_arity(name: str) -> None:
+    parameters = inspect.signature(COMPOSITES[name].__call__).parameters
+    assert len(parameters) == 1 + (COMPOSITES[name].contract.arity or 0)
+    assert COMPOSITES[name].contract.saves == frozenset()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -153,10 +185,62 @@ def _joined(gxs: Sequence[Array | None]) -> Array:
     return np.concatenate([gx.reshape(-1) for gx in gxs if gx is not None])
 
 
+def outputs(name: str, operands: Sequence[Array | Variable]) -> list[Variable]:
+    """What the example's operation gives for these operands."""
+    y = OPERATIONS[name](**EXAMPLES[name][0])(*operands)
+    return y if isinstance(y, list) else [y]
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
+def test_there_are_as_many_outputs_as_it_says(name: str) -> None:
+    attributes, operands = EXAMPLES[name]
+    promised = OPERATIONS[name].contract.outputs
+    assert len(outputs(name, operands)) == (attributes["sections"] if promised is None else promised)
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_composite_passes_cotangents_on_to_every_operand(name: str) -> None:
+    operands = [Variable(x) for x in EXAMPLES[name][1]]
+    rng = np.random.default_rng(0)
+    loss = Variable(np.array(0.0))
+    for y in outputs(name, operands):
+        loss = loss + F.sum(y * rng.uniform(0.5, 1.5, y.shape))
+    loss.backward()
+    for x in operands:
+        assert x.grad is not None
+        assert np.all(np.isfinite(x.grad.data))
+        assert np.any(x.grad.data != 0)
+
+
+def _is_linear(name: str, moved: Sequence[int]) -> bool:
+    """Whether an operation is linear in some of its operands, at its example."""
+    _, first = EXAMPLES[name]
+    rng = np.random.default_rng(1)
+    second = [rng.uniform(0.2, 0.8, x.shape) if i in moved else x for i, x in enumerate(first)]
+    pairs = enumerate(zip(first, second, strict=True))
+    mixed = [2.0 * a + 0.5 * b if i in moved else a for i, (a, b) in pairs]
+    with np.errstate(all="ignore"):
+        at_first, at_second, at_mixed = (
+            np.concatenate([y.data.reshape(-1) for y in outputs(name, operands)])
+            for operands in (first, second, mixed)
+        )
+    precision = 1e-6 if at_mixed.dtype == np.float32 else 1e-12
+    return np.allclose(at_mixed, 2.0 * at_first + 0.5 * at_second, rtol=precision, atol=precision)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_linear_is_what_says_it_is(name: str) -> None:
+    smoothness = OPERATIONS[name].contract.smoothness
+    n = len(EXAMPLES[name][1])
+    in_all, in_each = _is_linear(name, range(n)), all(_is_linear(name, [i]) for i in range(n))
+    assert in_all == (smoothness is Smoothness.LINEAR)
+    assert (in_each and n > 1 and not in_all) == (smoothness is Smoothness.MULTILINEAR)
+
+
+@pytest.mark.parametrize("name", WITH_A_RULE)
 def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
     operation, gys = applied(name)
-    saves = OPERATIONS[name].contract.saves
+    saves = WITH_A_RULE[name].contract.saves
     n = len(operation.input_nodes)
     names = [*(operation.operand_names or ("xs",) * n), *["y"] * len(gys)]
     assert [x is not None for x in operation.saved] == [x in saves for x in names]
@@ -202,6 +286,12 @@ OF_DOMAINS: Clearances = [
     (NONEMPTY, [np.zeros((0, 3))], {"axis": None}, -math.inf),
     (NONEMPTY, [np.zeros((0, 3))], {"axis": (0, 1)}, -math.inf),
     (NONEMPTY, [0.0], {"axis": None, "keepdims": True}, math.inf),
+    (NONEMPTY_BATCH, [np.zeros((0, 3)), [1.0]], {}, -math.inf),
+    (NONEMPTY_BATCH, [0.0, 1.0], {"delta": 2.0}, math.inf),
+    (PROBABILITIES, [[0.25, 0.5], [0.0, 1.0]], {}, 0.25),
+    (PROBABILITIES, [[0.5, 0.875], [0.0, 1.0]], {}, 0.125),
+    (PROBABILITIES, [[1.5], [0.0]], {}, -0.5),
+    (PROBABILITIES, [[], []], {}, -math.inf),
 ]
 
 
@@ -219,6 +309,8 @@ OF_KINKS: Clearances = [
     (AT_BOUNDS, [[-0.5, 2.0]], {"x_min": 0.0, "x_max": 1.75}, 0.25),
     (WHERE_EQUAL, [[1.0, 2.0], [1.5, 4.0]], {}, 0.5),
     (WHERE_EQUAL, [[1.0, 2.0], [1.0, 4.0]], {}, 0.0),
+    (AT_DELTA, [[1.0, -1.0], [0.5, 1.0]], {"delta": 1.75}, 0.25),
+    (AT_DELTA, [[1.0], [2.0]], {"delta": 1.0}, 0.0),
     (LARGEST_TIED, [[1.0, 2.0, 2.5]], {"axis": None}, 0.5),
     (LARGEST_TIED, [[1.0, 1.0, 2.5]], {"axis": 0}, 1.5),
     (LARGEST_TIED, [[2.5, 2.5]], {"axis": -1}, 0.0),

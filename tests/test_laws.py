@@ -363,7 +363,7 @@ LIES: list[tuple[str, Callable[[], DezeroEngine], Program, str]] = [
     ("transaction", Swallows, SMOOTH, "an exception in the rule of step"),
     ("refcount", Cycle, SMOOTH, "what is alive when the last handle has gone"),
     ("refcount", Hoards, SMOOTH, "what is alive when the last handle has gone"),
-    ("second_order", WrongSecondOrder, SMOOTH, "w' H v"),
+    ("second_order", WrongSecondOrder, SMOOTH, "v' H v"),
 ]
 
 

@@ -12,8 +12,8 @@ import dezero.functions as F
 from dezero import Variable, grad, no_grad
 from dezero.arrays import as_array
 from dezero.contract import POSITIVE, REALS, Array, Attribute, Shapes, Smoothness
-from dezero.graph import Namespace, T
-from dezero.operation import Binary, Nary, Operation, Splitting, Unary
+from dezero.graph import Namespace, Operand, T
+from dezero.operation import Binary, Composite, Nary, Operation, Splitting, Unary
 
 
 class CubeRoot3(Unary, domain=POSITIVE, saves="xy", attributes={"scale": Attribute.REAL}):
@@ -62,6 +62,23 @@ class Twice(Splitting, domain=REALS, smoothness=Smoothness.LINEAR):
         return gys[0] + 2.0 * gys[1]
 
 
+class Energy(Composite, arity=2, domain=REALS, shapes=Shapes.EQUAL, attributes={"c": Attribute.REAL}):
+    """c a² + b²."""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def __call__(self, a: Operand, b: Operand) -> Variable:
+        return self.c * F.square(a) + F.square(b)
+
+
+class SinCos(Composite, arity=1, outputs=2, domain=REALS, name="both"):
+    """The sine and the cosine."""
+
+    def __call__(self, x: Operand) -> list[Variable]:
+        return [F.sin(x), F.cos(x)]
+
+
 class Forgetful(Unary, domain=REALS, saves=""):
     """A square whose contract does not say that the rule reads x."""
 
@@ -95,9 +112,57 @@ def test_the_record_is_made_of_the_keywords() -> None:
     assert (Twice.contract.arity, Twice.contract.several_outputs) == (1, True)
 
 
+def test_the_record_of_a_composite() -> None:
+    contract = Energy.contract
+    assert (contract.name, contract.summary, contract.arity) == ("energy", "c a² + b².", 2)
+    assert (contract.outputs, contract.saves, contract.kinks) == (1, frozenset(), None)
+    assert (contract.shapes, contract.smoothness) == (Shapes.EQUAL, Smoothness.SMOOTH)
+    assert dict(contract.attributes) == {"c": Attribute.REAL}
+    assert (SinCos.contract.name, SinCos.contract.outputs) == ("both", 2)
+    assert SinCos.contract.several_outputs
+    assert Twice.contract.outputs is None
+    assert Hypot.contract.outputs == 1
+
+
+def test_a_composite_is_differentiated_through_its_parts() -> None:
+    a, b = var(1.0, 2.0), var(3.0, 4.0)
+    y = Energy(0.5)(a, b)
+    np.testing.assert_array_equal(y.data, [9.5, 18.0])
+    y.backward()
+    np.testing.assert_array_equal(grad_of(a), [1.0, 2.0])
+    np.testing.assert_array_equal(grad_of(b), [6.0, 8.0])
+    s, c = SinCos()(var(0.0))
+    assert (float(s), float(c)) == (0.0, 1.0)
+    assert isinstance(s.creator, F.Sin)
+
+
+def test_a_composite_needs_its_keywords_and_its_value() -> None:
+    with pytest.raises(TypeError, match="required keyword-only argument"):
+        type("Hasty", (Composite,), {}, **cast("dict[str, Any]", {"domain": REALS}))
+    keywords: dict[str, Any] = {"domain": REALS, "arity": 1}
+    cls = cast(Any, type("NoValue", (Composite,), {}, **keywords))
+    with pytest.raises(TypeError, match="abstract"):
+        cls()
+
+
+def test_what_a_rule_does_not_read_is_told_beforehand() -> None:
+    """The engine drops what stands at these places: operands, then outputs."""
+    assert list(CubeRoot3(1.0).unread(2)) == []
+    assert list(Hypot().unread(3)) == []
+    assert list(Forgetful().unread(2)) == [0, 1]
+    assert list(F.Exp().unread(2)) == [0]
+    assert list(F.Mul().unread(3)) == [2]
+    assert list(Total().unread(5)) == [0, 1, 2, 3, 4]  # with any number of operands: all
+    assert list(Twice().unread(3)) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("LSTMCell", "lstm_cell"),
+        ("SiLU", "silu"),
+        ("SoftmaxCrossEntropy", "softmax_cross_entropy"),
+        ("BatchNorm", "batch_norm"),
         ("Sin", "sin"),
         ("BroadcastTo", "broadcast_to"),
         ("Log1p", "log1p"),
@@ -119,7 +184,7 @@ def test_a_misspelt_keyword() -> None:
         type("Hasty", (Unary,), {}, domain=REALS, save="x")
 
 
-@pytest.mark.parametrize("base", [Unary, Binary, Nary, Splitting])
+@pytest.mark.parametrize("base", [Unary, Binary, Nary, Splitting, Composite])
 def test_bases_are_abstract(base: Any) -> None:
     with pytest.raises(TypeError, match="abstract"):
         base()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dezero.contract import Array
-from dezero.verify import reference
+from dezero.verify import evaluation
 from dezero.verify.oracles import (
     Estimate,
     Undecided,
@@ -36,6 +36,9 @@ Y = RNG.normal(size=(2, 3))
 POSITIVE = np.exp(X)
 INSIDE = np.tanh(X)
 ROW = RNG.normal(size=3)
+IMAGES = np.sin(np.arange(12.0)).reshape(1, 2, 3, 2)
+KERNELS = np.cos(np.arange(4.0)).reshape(1, 2, 2, 1)
+WINDOWS = np.sin(np.arange(8.0)).reshape(2, 4)
 
 CASES: list[tuple[str, list[Array], Attributes, int]] = [
     *((op, [X, Y], {}, 1) for op in ("add", "sub", "mul", "div", "maximum", "minimum")),
@@ -107,6 +110,33 @@ CASES: list[tuple[str, list[Array], Attributes, int]] = [
     ("matmul", [ROW, ROW], {}, 1),
     ("matmul", [RNG.normal(size=(2, 1, 2, 3)), RNG.normal(size=(2, 3, 1))], {}, 1),
     ("matmul", [np.zeros((2, 0)), np.zeros((0, 3))], {}, 1),
+    ("linear", [X, Y.T, ROW[:2]], {}, 1),
+    ("linear", [ROW, Y.T, ROW[:2]], {}, 1),
+    ("dropout", [X], {"mask": Y > 0, "dropout_ratio": 0.25}, 1),
+    ("embed_id", [X], {"x": np.array([[1, 0], [1, 1]])}, 1),
+    *((op, [x], {}, 1) for op in ("silu", "gelu") for x in (X, 10 * X)),
+    ("lstm_cell", [X, Y, POSITIVE, INSIDE, X * Y], {}, 2),
+    *((op, [X, ROW, ROW], {"eps": 0.1}, 1) for op in ("batch_norm", "layer_norm")),
+    ("layer_norm", [X, ROW, ROW], {"eps": 1e-5}, 1),
+    ("batch_norm", [IMAGES, ROW[:2], ROW[1:]], {"eps": 0.1}, 1),
+    ("layer_norm", [ROW, ROW, ROW], {"eps": 0.1}, 1),
+    *((op, [X, Y], {}, 1) for op in ("mean_squared_error", "sigmoid_cross_entropy")),
+    *(("huber", [X, Y], {"delta": delta}, 1) for delta in (0.01, 0.7, 10.0)),
+    ("mean_squared_error", [np.array(0.7), np.array(0.2)], {}, 1),
+    ("sigmoid_cross_entropy", [100 * X, INSIDE], {}, 1),
+    ("softmax_cross_entropy", [X], {"t": np.array([2, 0])}, 1),
+    ("softmax_cross_entropy", [100 * X], {"t": np.array([1, 1])}, 1),
+    ("binary_cross_entropy", [POSITIVE / (1 + POSITIVE), Y], {}, 1),
+    ("conv2d", [IMAGES, KERNELS], {}, 1),
+    ("conv2d", [IMAGES, KERNELS], {"stride": 2, "pad": (0, 1)}, 1),
+    ("deconv2d", [IMAGES, KERNELS.swapaxes(0, 1)], {"stride": (1, 2), "pad": 1}, 1),
+    ("conv2d_grad_w", [IMAGES, KERNELS], {"kernel_size": 2}, 1),
+    ("im2col", [IMAGES], {"kernel_size": 2, "pad": (0, 1), "to_matrix": False}, 1),
+    ("col2im", [WINDOWS], {"input_shape": (1, 1, 3, 2), "kernel_size": 2}, 1),
+    *(
+        (op, [IMAGES], {"kernel_size": 2, "stride": (1, 2), "pad": (0, 1)}, 1)
+        for op in ("pooling", "average_pooling")
+    ),
 ]
 
 
@@ -116,7 +146,7 @@ def make(inputs: Sequence[Array], *steps: Step, outputs: Sequence[int] | None = 
     if outputs is None:
         outputs = range(n_values - steps[-1].n_out, n_values)
     bare = Program(tuple(inputs), steps, tuple(outputs), tuple(np.ones(()) for _ in outputs))
-    values = reference.evaluate(bare)
+    values = evaluation.evaluate(bare)
     rng = np.random.default_rng(3)
     seeds = tuple(np.asarray(rng.normal(size=values[output].shape)) for output in outputs)
     return Program(bare.inputs, bare.steps, bare.outputs, seeds)
@@ -164,7 +194,7 @@ def test_differences_of_values_agree_where_they_claim_to(
 
 
 def test_the_cases_are_every_operation() -> None:
-    assert {case[0] for case in CASES} == set(reference.FUNCTIONS)
+    assert {case[0] for case in CASES} == set(evaluation.FUNCTIONS)
 
 
 @pytest.mark.parametrize(("op", "inputs", "attributes", "n_out"), CASES)
@@ -172,9 +202,9 @@ def test_one_function_serves_all_kinds_of_numbers(
     op: str, inputs: list[Array], attributes: Attributes, n_out: int
 ) -> None:
     program = make(inputs, Step(op, tuple(range(len(inputs))), attributes, n_out))
-    values = [reference.evaluate(program)[i] for i in program.outputs]
-    single = reference.evaluate(program.astype("float32"))
-    turned = reference.evaluate(program, [x + 0j for x in program.inputs])
+    values = [evaluation.evaluate(program)[i] for i in program.outputs]
+    single = evaluation.evaluate(program.astype("float32"))
+    turned = evaluation.evaluate(program, [x + 0j for x in program.inputs])
     for k, proof in enumerate(enclose_values(program)):
         i = program.outputs[k]
         assert type(values[k]) is np.ndarray
@@ -251,13 +281,11 @@ def test_the_oracles_agree_on_random_programs(seed: int) -> None:
 
 def test_the_second_derivative_is_that_of_the_first() -> None:
     program = composed()
-    v, w = directions(program, 1), directions(program, 2)
-    proof = enclose_second(program, v, w)
-    mirrored = enclose_second(program, w, v)
-    assert abs(proof.mid - mirrored.mid) <= proof.rad + mirrored.rad
+    v = directions(program, 1)
+    proof = enclose_second(program, v)
 
     def slope(t: float) -> float:
-        moved = [x + t * d for x, d in zip(program.inputs, w, strict=True)]
+        moved = [x + t * d for x, d in zip(program.inputs, v, strict=True)]
         return complex_step_along(program.with_inputs(moved), v)
 
     estimate = ladders(slope)
@@ -273,9 +301,9 @@ def test_a_second_derivative_in_closed_form() -> None:
         (np.array(1.0),),
     )
     one, zero = np.array(1.0), np.array(0.0)
-    assert enclose_second(program, [one, zero], [one, zero]).mid == 10.0
-    assert enclose_second(program, [one, zero], [zero, one]).mid == 6.0
-    assert enclose_second(program, [zero, one], [zero, one]).mid == 0.0
+    assert enclose_second(program, [one, zero]).mid == 10.0
+    assert enclose_second(program, [one, one]).mid == 10.0 + 2 * 6.0
+    assert enclose_second(program, [zero, one]).mid == 0.0
 
 
 def test_inputs_of_float32_are_taken_exactly() -> None:
@@ -340,6 +368,12 @@ KINKS: list[tuple[str, list[Array], Attributes, list[list[float]]]] = [
     ("min", [-TIED], {"axis": 0, "keepdims": True}, [[1 / 3, 0, 1 / 3, 1 / 3]]),
     ("pow", [np.array([0.0])], {"c": 1}, [[1]]),
     ("pow", [np.array([0.0])], {"c": 0}, [[0]]),
+    (
+        "huber",
+        [np.array([0.5, 1.0]), np.array([-0.5, 3.0])],
+        {"delta": 1.0},
+        [[0.5, -0.5], [-0.5, 0.5]],
+    ),
 ]
 
 
@@ -390,7 +424,7 @@ def test_balls_that_overlap_are_undecided() -> None:
     with pytest.raises(Undecided, match="overlap"):
         enclose_along(rounded, one)
     with pytest.raises(Undecided, match="overlap"):
-        enclose_second(rounded, one, one)
+        enclose_second(rounded, one)
     with pytest.raises(Undecided):
         enclose_gradient(rounded)
 
@@ -477,7 +511,7 @@ def test_a_reference_unfit_for_complex_steps_is_caught_by_the_other_oracles(
 ) -> None:
     program = make([X], Step(op, (0,)))
     direction = directions(program)
-    monkeypatch.setattr(reference, "FUNCTIONS", {**reference.FUNCTIONS, op: wrong})
+    monkeypatch.setattr(evaluation, "FUNCTIONS", {**evaluation.FUNCTIONS, op: wrong})
     found = complex_step_along(program, direction)
     estimate = ladders(line(program, direction), bound=1e-3)
     assert estimate.resolved
@@ -493,6 +527,6 @@ def test_a_wrong_value_is_caught_by_a_closed_form(monkeypatch: pytest.MonkeyPatc
     def off_by_a_little(x: Array) -> Any:  # arrays of numbers and of balls alike
         return np.sin(x) * (1 + 1e-9)
 
-    monkeypatch.setattr(reference, "FUNCTIONS", {**reference.FUNCTIONS, "sin": off_by_a_little})
+    monkeypatch.setattr(evaluation, "FUNCTIONS", {**evaluation.FUNCTIONS, "sin": off_by_a_little})
     assert not enclose_gradient(program)[0].contains(expected, 1e-14)
     assert not np.allclose(complex_step(program)[0], expected, rtol=1e-12, atol=0)

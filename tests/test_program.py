@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dezero.contract import Array
 from dezero.verify.engines.dezero import CONTRACTS
+from dezero.verify.evaluation import evaluate
 from dezero.verify.program import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -27,7 +28,6 @@ from dezero.verify.program import (
     encode_attribute,
     encode_tensor,
 )
-from dezero.verify.reference import evaluate
 from dezero.verify.strategies import programs
 
 ONE = np.array(1.0)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dezero.contract import Array
+from dezero.verify.evaluation import FUNCTIONS, evaluate
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
-from dezero.verify.reference import FUNCTIONS, evaluate
 
 
 def run(op: str, *operands: Any, n_out: int = 1, **attributes: Any) -> list[Array]:
@@ -24,6 +24,10 @@ def run(op: str, *operands: Any, n_out: int = 1, **attributes: Any) -> list[Arra
 
 INF = np.inf
 A = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+LAYER = [[0.0, 2.0], [0.5, 0.5]]
+CLASSES = (np.log(4 / 3) + np.log(2)) / 2
+IMAGE = np.array([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
 
 VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("identity", [[2.0, -3.0]], {}, [2.0, -3.0]),
@@ -118,6 +122,43 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("log_softmax", [[0.0, -40.0]], {"axis": 0}, [-np.exp(-40.0), -40.0]),
     ("matmul", [[1.0, 2.0], [3.0, 4.0]], {}, 11.0),
     ("matmul", [A, [1.0, 0.0, 1.0]], {}, [4.0, 10.0]),
+    ("linear", [A, [[1.0], [0.0], [1.0]], [0.5]], {}, [[4.5], [10.5]]),
+    ("linear", [A[0], [[1.0], [0.0], [1.0]], [0.5]], {}, [4.5]),
+    (
+        "dropout",
+        [[1.0, 2.0, INF]],
+        {"mask": np.array([True, True, False]), "dropout_ratio": 0.75},
+        [4.0, 8.0, np.nan],
+    ),
+    ("embed_id", [A], {"x": np.array([1, 0, 1])}, A[[1, 0, 1]]),
+    ("silu", [[0.0, 1000.0, -np.log(3)]], {}, [0.0, 1000.0, -np.log(3) / 4]),
+    ("gelu", [[0.0, 1.0, 1000.0, -1000.0]], {}, [0.0, 0.8411919906082768, 1000.0, 0.0]),
+    ("batch_norm", [[[1.0], [5.0]], [3.0], [0.5]], {"eps": 0.0}, [[-2.5], [3.5]]),
+    ("batch_norm", [[[[1.0, 5.0]]], [2.0], [0.5]], {"eps": 12.0}, [[[-0.5, 1.5]]]),
+    ("layer_norm", [[[1.0, 5.0], [2.0, 2.0]], [1.0, 3.0], [0.5, 0.5]], {"eps": 12.0}, LAYER),
+    ("mean_squared_error", [A, A + 2.0], {}, 12.0),
+    ("mean_squared_error", [3.0, 1.0], {}, 4.0),
+    ("huber", [[0.5, 2.0, -3.0, 0.0], [0.0, 0.0, 0.0, 0.0]], {"delta": 2.0}, 6.125 / 4),
+    ("softmax_cross_entropy", [[[0.0, np.log(3)], [0.0, 0.0]]], {"t": np.array([1, 0])}, CLASSES),
+    ("sigmoid_cross_entropy", [[0.0, np.log(3)], [0.5, 1.0]], {}, (np.log(2) + np.log(4 / 3)) / 2),
+    ("sigmoid_cross_entropy", [[1000.0, -1000.0], [0.0, 1.0]], {}, 1000.0),
+    ("binary_cross_entropy", [[0.5, 0.25], [0.5, 1.0]], {}, (np.log(2) + np.log(4)) / 2),
+    ("conv2d", [IMAGE, [[[[1.0, 10.0]]]]], {"stride": 1, "pad": 0}, [[[[21.0, 32.0], [54.0, 65.0]]]]),
+    ("conv2d", [IMAGE, [[[[1.0]]]]], {"stride": 2, "pad": 1}, [[[[0.0, 0.0, 0.0], [0.0, 5.0, 0.0]]]]),
+    ("deconv2d", [[[[[1.0, 2.0]]]], [[[[1.0, 10.0]]]]], {"stride": 1}, [[[[1.0, 12.0, 20.0]]]]),
+    ("deconv2d", [[[[[1.0, 2.0]]]], [[[[1.0, 10.0]]]]], {"stride": 2}, [[[[1.0, 10.0, 2.0, 20.0]]]]),
+    ("conv2d_grad_w", [IMAGE, [[[[1.0, 10.0]]]]], {"kernel_size": 2}, [[[[21.0, 32.0], [54.0, 65.0]]]]),
+    ("im2col", [IMAGE], {"kernel_size": 2}, [[1.0, 2.0, 4.0, 5.0], [2.0, 3.0, 5.0, 6.0]]),
+    (
+        "col2im",
+        [[[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]]],
+        {"input_shape": (1, 1, 2, 3), "kernel_size": 2},
+        [[[[1.0, 12.0, 20.0], [3.0, 34.0, 40.0]]]],
+    ),
+    ("pooling", [IMAGE], {"kernel_size": 2}, [[[[5.0, 6.0]]]]),
+    ("pooling", [-IMAGE], {"kernel_size": (1, 2), "stride": 2, "pad": (0, 1)}, [[[[-1.0, -2.0]]]]),
+    ("average_pooling", [IMAGE], {"kernel_size": 2}, [[[[3.0, 4.0]]]]),
+    ("average_pooling", [IMAGE[:, :, :1]], {"kernel_size": 3, "pad": 1}, [[[[3 / 9, 6 / 9, 5 / 9]]]]),
 ]
 
 
@@ -133,7 +174,7 @@ def test_values(op: str, operands: list[Any], attributes: dict[str, Any], expect
 
 
 def test_every_operation_has_a_value_here() -> None:
-    assert {op for op, *_ in VALUES} | {"split"} == set(FUNCTIONS)
+    assert {op for op, *_ in VALUES} | {"split", "lstm_cell"} == set(FUNCTIONS)
 
 
 def test_every_operation_says_what_it_is() -> None:
@@ -145,6 +186,13 @@ def test_split_gives_equal_parts() -> None:
     first, second = run("split", A.T[:2], sections=2, axis=0, n_out=2)
     np.testing.assert_array_equal(first, [[1.0, 4.0]])
     np.testing.assert_array_equal(second, [[2.0, 5.0]])
+
+
+def test_lstm_cell_gives_the_output_and_the_state() -> None:
+    """Its gates are open, but for one that is half open."""
+    h, state = run("lstm_cell", [0.0], [1000.0], [1000.0], [np.log(2)], [3.0], n_out=2)
+    np.testing.assert_allclose(state, [1.5 + 0.6], rtol=1e-14)
+    np.testing.assert_allclose(h, np.tanh([2.1]), rtol=1e-14)
 
 
 def test_values_are_numbered_inputs_first() -> None:

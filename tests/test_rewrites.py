@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given
 
 from dezero.contract import Array
+from dezero.verify.decoding import well_placed
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.evaluation import evaluate
 from dezero.verify.oracles import root
 from dezero.verify.program import Program, Step
-from dezero.verify.reference import evaluate
 from dezero.verify.rewrites import (
     ancestors,
     in_another_order,
@@ -19,7 +20,7 @@ from dezero.verify.rewrites import (
     with_copies,
     with_explicit_broadcasting,
 )
-from dezero.verify.strategies import programs, well_placed
+from dezero.verify.strategies import programs
 from dezero.verify.trial import Trial
 
 X = np.array([1.0, 2.0])

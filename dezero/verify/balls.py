@@ -279,14 +279,10 @@ def parameter() -> Ball:
     return Ball(arb_series([arb(0), arb(1)]))
 
 
-def line(x: Array, *directions: Array) -> Array:
-    """An object array of balls: x + t · (the sum of the directions, which is not rounded)."""
-    moves = zip(*(d.ravel().tolist() for d in directions), strict=True)
-    values = (
-        Ball(arb_series([arb(value), sum(map(arb, parts), arb(0))]))
-        for value, parts in zip(x.ravel().tolist(), moves, strict=True)
-    )
-    return _array(values, x)
+def line(x: Array, direction: Array) -> Array:
+    """An object array of balls: x + t · direction."""
+    pairs = zip(x.ravel().tolist(), direction.ravel().tolist(), strict=True)
+    return _array((Ball(arb_series([arb(value), arb(slope)])) for value, slope in pairs), x)
 
 
 def _array(balls: Iterable[Ball], like: Array) -> Array:

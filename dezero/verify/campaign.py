@@ -1,15 +1,17 @@
 """A campaign: many random programs against the laws, until one breaks a law or the budget is spent.
 
-The programs come in shards, each a run of Hypothesis with a seed of its own that follows from the
-campaign's. So a campaign depends on its seed alone, and goes on in shards as long as there is time.
+The programs come in shards: in turn a part of a sweep over the operations and their pairs, and a run of
+Hypothesis, with a seed of its own that follows from the campaign's. So a campaign depends on its seed
+alone, and goes on in shards as long as there is time.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
 from typing import Any
 
 import hypothesis
@@ -17,15 +19,16 @@ import hypothesis.errors
 
 from dezero.contract import Contract
 from dezero.verify.catalogue import OPERATIONS
+from dezero.verify.decoding import well_placed
 from dezero.verify.engines import Engine
 from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import simpler
-from dezero.verify.strategies import Programs, well_placed
+from dezero.verify.strategies import Programs, programs, swept
 from dezero.verify.trial import Broken, Trial, Unresolved
 
 SHARD = 250
-"""How many programs Hypothesis draws in one run."""
+"""How many programs there are in one shard."""
 _SLOW_IS_FINE = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large)
 MOST_UNRESOLVED = 0.05
 """The largest share of unresolved samples with which a campaign still counts as held."""
@@ -36,17 +39,17 @@ class Plan:
     """What a campaign shall do.
 
     Attributes:
-        programs: Where the programs come from.
         trial: Makes a trial of a program.
-        contracts: The operations that occur, for the coverage.
+        contracts: The operations that occur.
         laws: The names of the laws.
         seed: From which all randomness follows.
         examples: The number of programs; None for as many as there is time for.
         seconds: The time; None for as long as the programs take.
         certify: Whether to prove every gradient by enclosures, too.
+        dtypes: The element types of the inputs.
+        programs: Where the programs come from; None for a sweep over the operations, and random ones.
     """
 
-    programs: Programs
     trial: Callable[[Program], Trial[Any]]  # the laws do not ask what an engine's variables are
     contracts: Mapping[str, Contract]
     laws: Sequence[str]
@@ -54,6 +57,17 @@ class Plan:
     examples: int | None = 1000
     seconds: float | None = None
     certify: bool = False
+    dtypes: Sequence[str] = ("float64",)
+    programs: Programs | None = None
+
+    @property
+    def drawn(self) -> Programs:
+        """What Hypothesis draws from."""
+        return programs(self.contracts, self.dtypes) if self.programs is None else self.programs
+
+    def swept(self) -> Iterator[Program]:
+        """What is tried besides, so that no operation and no pair of them is left to chance."""
+        return swept(self.contracts, self.dtypes, self.seed) if self.programs is None else iter(())
 
 
 @dataclass
@@ -159,47 +173,112 @@ def run(plan: Plan, listener: Listener = lambda _: None, tally: Tally | None = N
         listener: Is told now and then how far it is.
         tally: What was done before, to count on.
     """
-    tally = Tally() if tally is None else tally
-    start = time.monotonic()
-    shard = 0
-    while plan.examples is None or tally.examples < plan.examples:
-        left = None if plan.examples is None else plan.examples - tally.examples
-        if plan.seconds is not None and time.monotonic() - start >= plan.seconds:
-            break
-        before = tally.examples
-        _run_shard(plan, tally, shard, SHARD if left is None else min(SHARD, left), start, listener)
-        shard += 1
-        if tally.counterexample is not None or tally.examples == before:
-            break
-    tally.elapsed = time.monotonic() - start
-    listener(tally)
-    return tally
+    return _Campaign(plan, listener, Tally() if tally is None else tally).run()
 
 
-def _run_shard(
-    plan: Plan, tally: Tally, shard: int, examples: int, start: float, listener: Listener
-) -> None:
-    deadline = None if plan.seconds is None else start + plan.seconds
-    shrinking = False
+class _Campaign:
+    """What the shards of a campaign share."""
+
+    def __init__(self, plan: Plan, listener: Listener, tally: Tally) -> None:
+        self.plan = plan
+        self.listener = listener
+        self.tally = tally
+        self.begun = time.monotonic()
+
+    def run(self) -> Tally:
+        plan, tally = self.plan, self.tally
+        sweep = plan.swept()
+        for shard in count():
+            left = SHARD if plan.examples is None else min(SHARD, plan.examples - tally.examples)
+            if left <= 0 or self.late or tally.counterexample is not None:
+                break
+            before = tally.examples
+            try:
+                for program in islice(sweep, left if shard % 2 == 0 else 0):
+                    self.meet(program)
+            except _Found as found:
+                self.report(self.found_again(found))
+            if tally.examples == before and not self.late:
+                self.draw(plan.seed * 1_000_003 + shard, left)
+            if tally.examples == before:
+                break
+        tally.elapsed = time.monotonic() - self.begun
+        self.listener(tally)
+        return tally
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        seconds = self.plan.seconds
+        return seconds is not None and time.monotonic() - self.begun >= seconds
+
+    def meet(self, program: Program) -> None:
+        """Holds one more program against the laws, if there is time."""
+        if self.late:
+            return
+        tally = self.tally
+        tally.examples += 1
+        tally.count(program)
+        judge(self.plan, program, tally)
+        if tally.examples % 10 == 0:
+            tally.elapsed = time.monotonic() - self.begun
+            self.listener(tally)
+
+    def draw(self, seed: int, examples: int) -> None:
+        """A shard of programs that Hypothesis draws."""
+        found = _drawn(
+            self.plan.drawn, self.meet, lambda p: judge(self.plan, p, Tally()), seed, examples
+        )
+        if found is not None:
+            self.report(found)
+
+    def found_again(self, swept: _Found) -> _Found:
+        """What breaks the same law over the same operations, shrunk, if Hypothesis finds it."""
+        plan = self.plan
+        occurring = {step.op for step in swept.program.steps}
+        contracts = {op: contract for op, contract in plan.contracts.items() if op in occurring}
+        only = replace(plan, laws=[swept.law], contracts=contracts)
+
+        def meet(program: Program) -> None:
+            judge(only, program, Tally())
+
+        found = _drawn(only.drawn, meet, meet, plan.seed, SHARD)
+        return swept if found is None or len(found.program.steps) > len(swept.program.steps) else found
+
+    def report(self, found: _Found) -> None:
+        """Ends the campaign with a counterexample."""
+        program, broken = reduced(self.plan, found.law, found.program, found.broken)
+        self.tally.counterexample = Counterexample(found.law, program, broken, self.plan.seed)
+
+
+def _drawn(
+    programs: Programs,
+    meet: Callable[[Program], None],
+    meet_again: Callable[[Program], None],
+    seed: int,
+    examples: int,
+) -> _Found | None:
+    """A run of Hypothesis: the smallest program found that breaks a law, if any does.
+
+    Args:
+        programs: Where the programs come from.
+        meet: Raises `_Found` if a program breaks a law.
+        meet_again: The same for the programs that come while one is shrunk.
+        seed: From which all randomness follows.
+        examples: How many programs to draw.
+    """
     first: _Found | None = None
 
     def test(program: Program) -> None:
-        nonlocal shrinking, first
-        if deadline is not None and time.monotonic() > deadline and not shrinking:
+        nonlocal first
+        if first is not None:
+            meet_again(program)
             return
-        if shrinking:
-            judge(plan, program, Tally())
-            return
-        tally.examples += 1
-        tally.count(program)
         try:
-            judge(plan, program, tally)
+            meet(program)
         except _Found as found:
-            shrinking, first = True, found
+            first = found
             raise
-        if tally.examples % 10 == 0:
-            tally.elapsed = time.monotonic() - start
-            listener(tally)
 
     configured = hypothesis.settings(
         max_examples=examples,
@@ -211,19 +290,16 @@ def _run_shard(
         verbosity=hypothesis.Verbosity.quiet,
         suppress_health_check=_SLOW_IS_FINE,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-    )(hypothesis.seed(plan.seed * 1_000_003 + shard)(hypothesis.given(plan.programs)(test)))
+    )(hypothesis.seed(seed)(hypothesis.given(programs)(test)))
     try:
         configured()
     except _Found as found:
-        law, program, broken = found.law, found.program, found.broken
+        return found
     except hypothesis.errors.Flaky:
-        # It does not break the law each time: then what was seen first is what there is to show.
-        assert first is not None
-        law, program, broken = first.law, first.program, first.broken
-    else:
-        return
-    program, broken = reduced(plan, law, program, broken)
-    tally.counterexample = Counterexample(law, program, broken, plan.seed)
+        return (
+            first  # it does not break the law each time: what was seen first is what there is to show
+        )
+    return None
 
 
 def reduced(plan: Plan, law: str, program: Program, broken: Broken) -> tuple[Program, Broken]:

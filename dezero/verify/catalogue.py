@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from dezero import functions
 from dezero.contract import Attribute, Contract
-from dezero.operation import Operation
+from dezero.operation import Composite, Operation
 
 
-def _operations() -> dict[str, type[Operation]]:
-    found: dict[str, type[Operation]] = {}
+def _operations() -> dict[str, type[Operation | Composite]]:
+    found: dict[str, type[Operation | Composite]] = {}
     for member in vars(functions).values():
-        if not (inspect.isclass(member) and issubclass(member, Operation)):
+        if not (inspect.isclass(member) and issubclass(member, (Operation, Composite))):
             continue
         contract: Contract | None = vars(member).get("contract")
         # An element type is the engine's business: a program has one, that of its inputs.
@@ -23,5 +23,5 @@ def _operations() -> dict[str, type[Operation]]:
     return found
 
 
-OPERATIONS: Mapping[str, type[Operation]] = MappingProxyType(_operations())
+OPERATIONS: Mapping[str, type[Operation | Composite]] = MappingProxyType(_operations())
 """Every operation of dezero, by its name in programs."""

@@ -1,4 +1,4 @@
-"""The command: `dezero verify`, `dezero replay`, `dezero ops`."""
+"""The command: `dezero verify`, `replay`, `ops`, `prove`, `faults` and `serve`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -22,17 +24,19 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from dezero import __version__
 from dezero.contract import Contract, interval
 from dezero.graph import Function
-from dezero.verify import campaign, report
+from dezero.verify import campaign, report, serve, strength
+from dezero.verify import strength_report as tables
 from dezero.verify.campaign import Plan, Tally
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.engines import Engine
 from dezero.verify.engines.core_simple import CoreSimpleEngine
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.engines.port import PortEngine, PortError, PortTrial
+from dezero.verify.evaluation import evaluate
+from dezero.verify.faults import FAULTS
 from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Json, Program, ProgramError
-from dezero.verify.reference import evaluate
 from dezero.verify.report import Report
-from dezero.verify.strategies import Programs, programs
 from dezero.verify.target import FUNCTION_LAWS, Given, Prepared, Target, TargetError, prepare
 from dezero.verify.trial import Broken, Trial, Unresolved
 
@@ -59,7 +63,9 @@ class TargetNotStarted(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    given, port = _parted(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    options.port = port
     if options.command is None:
         _parser().print_help()
         return USAGE
@@ -77,6 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _parted(arguments: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
+    """The arguments, and the command of a port behind ``--``: argparse would read its options."""
+    if arguments[:1] not in (["verify"], ["replay"]) or "--" not in arguments:
+        return arguments, None
+    end = list(arguments).index("--")
+    return arguments[:end], list(arguments[end + 1 :])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -98,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Hold a target against the laws, on random programs. "
         "Exit codes: 0 all held, 1 a counterexample (or too much unresolved), 2 wrong usage, "
         "3 the target did not start, 5 nothing ran.",
+        usage="%(prog)s [options] [TARGET]\n       %(prog)s [options] -- COMMAND ...",
     )
     verify.add_argument(
         "target",
@@ -105,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         default="dezero",
         metavar="TARGET",
         help="dezero (default), core_simple, or package.module:name of a function of Variables "
-        "or of a Function class",
+        "or of a Function class; or, behind --, the command of a port",
     )
     budget = verify.add_mutually_exclusive_group()
     budget.add_argument(
@@ -133,15 +148,21 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
     verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
     verify.add_argument("--save", type=Path, metavar="DIR", help="write counterexamples to a folder")
+    _add_limits(verify)
     verify.set_defaults(run=_verify)
 
-    replay = commands.add_parser("replay", help="hold a target against the laws on one program")
+    replay = commands.add_parser(
+        "replay",
+        help="hold a target against the laws on one program",
+        usage="%(prog)s [options] FILE [TARGET]\n       %(prog)s [options] FILE -- COMMAND ...",
+    )
     replay.add_argument(
         "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
     )
     replay.add_argument(
         "target", nargs="?", default="dezero", metavar="TARGET", choices=sorted(ENGINES)
     )
+    _add_limits(replay)
     replay.set_defaults(run=_replay)
 
     ops = commands.add_parser("ops", help="list the operations and their contracts")
@@ -149,7 +170,58 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     ops.set_defaults(run=_ops)
+
+    prove = commands.add_parser(
+        "prove",
+        help="prove the rules of the operations, with symbols and with exact rationals",
+        description="Prove the rules of the operations, with symbols and with exact rationals. "
+        "Exit codes: 0 no rule is refuted, 1 one is, 2 wrong usage, 3 SymPy is not installed.",
+    )
+    prove.add_argument("--ops", type=_names, metavar="A,B", help="only these operations")
+    form = prove.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    prove.set_defaults(run=_prove)
+
+    faults = commands.add_parser(
+        "faults",
+        help="verify the verifier: plant faults in dezero, and see them caught",
+        description="Plant faults in dezero, and see them caught at every seed. "
+        "Exit codes: 0 all are caught, 1 one is not, 2 wrong usage.",
+    )
+    faults.add_argument("--only", type=_names, metavar="A,B", help="only these faults, or rules")
+    faults.add_argument(
+        "--seeds", type=_count, default=5, metavar="N", help="how many campaigns for each (default 5)"
+    )
+    faults.add_argument(
+        "--examples",
+        type=_count,
+        metavar="N",
+        help="the programs until it is given up (default 2000; 1000 for --sensitivity)",
+    )
+    faults.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="instead, how small an error of each rule is seen",
+    )
+    faults.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
+    faults.add_argument("--markdown", type=Path, metavar="F", help="write a table to a file")
+    faults.add_argument("--svg", type=Path, metavar="F", help="draw the sensitivity to a file")
+    faults.set_defaults(run=_faults)
+
+    port = commands.add_parser("serve", help="run programs as a port, on standard input and output")
+    port.set_defaults(run=_serve)
     return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """The time limits of a port."""
+    parser.add_argument(
+        "--start-limit", type=_duration, default=10.0, metavar="T", help="of a port (default 10s)"
+    )
+    parser.add_argument(
+        "--program-limit", type=_duration, default=2.0, metavar="T", help="of a port (default 2s)"
+    )
 
 
 # ------------------------------------------------------------------------------------------ Arguments
@@ -211,21 +283,59 @@ def _chosen(given: Sequence[str] | None, known: Sequence[str], what: str) -> lis
 class _Target:
     """What shall be verified, in the terms of a campaign."""
 
-    name: str
+    name: str  # as the command takes it
     engine: Engine[Any]  # of whatever variables it has
     module: str | None
     laws: list[str]
     contracts: Mapping[str, Contract]
-    programs: Programs
     prepared: Prepared | None
 
     def trial(self, program: Program) -> Trial[Any]:
         """A trial of the target."""
-        return Trial(self.engine, program) if self.prepared is None else self.prepared.trial(program)
+        if self.prepared is not None:
+            return self.prepared.trial(program)
+        return _trial(self.engine, program)
+
+
+def _trial(engine: Engine[Any], program: Program) -> Trial[Any]:  # of whatever variables
+    return (PortTrial if isinstance(engine, PortEngine) else Trial)(engine, program)
+
+
+@contextmanager
+def _port(options: argparse.Namespace) -> Generator[PortEngine | None, None, None]:
+    """The port that was asked for, within; None if none was."""
+    if options.port is None:
+        yield None
+        return
+    if options.target != "dezero":
+        raise UsageError(f"a target, {options.target}, or the command of a port; not both")
+    if not options.port:
+        raise UsageError("nothing stands behind --; expected the command of a port")
+    try:
+        engine = PortEngine(options.port, options.start_limit, options.program_limit)
+    except PortError as error:
+        raise TargetNotStarted(
+            f"{shlex.join(options.port)}: {error}\n{_last_words(error)}".rstrip()
+        ) from None
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def _last_words(error: BaseException | None) -> str:
+    """What a port last wrote to its standard error, if it was killed."""
+    if not isinstance(error, PortError) or not error.stderr:
+        return ""
+    return f"\nIts standard error ended with:\n\n{error.stderr.rstrip()}\n"
 
 
 def _verify(options: argparse.Namespace) -> int:
-    target = _target(options)
+    with _port(options) as port:
+        return _verified(options, _target(options) if port is None else _target_of(port, options))
+
+
+def _verified(options: argparse.Namespace, target: _Target) -> int:
     laws = target.laws
     if options.order == 1:
         laws = [law for law in laws if law != "second_order"]
@@ -233,7 +343,6 @@ def _verify(options: argparse.Namespace) -> int:
         raise UsageError("no law is left to check")
     seed: int = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     plan = Plan(
-        target.programs,
         target.trial,
         target.contracts,
         laws,
@@ -241,15 +350,20 @@ def _verify(options: argparse.Namespace) -> int:
         None if options.time else options.examples or (1000 if target.prepared is None else 100),
         options.time,
         options.certify,
+        _dtypes(options.dtype, target.engine),
+        target.prepared.programs if target.prepared else None,
     )
     tally = _run(plan, target)
     again = _again(options, seed)
     made = Report(target.name, target.module, laws, seed, again, target.contracts, tally)
     saved = _save(options.save, made)
     print(report.summary(made))
+    if isinstance(target.engine, PortEngine):
+        print(_not_claimed(target.engine))
     if tally.counterexample is not None:
         print()
         print(report.explain(made, tally.counterexample, saved), end="")
+        print(_last_words(tally.counterexample.broken.__cause__), end="")
     for path, text in (
         (options.json, report.to_json),
         (options.junit, report.to_junit),
@@ -260,9 +374,28 @@ def _verify(options: argparse.Namespace) -> int:
     return made.exit_code
 
 
+def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
+    """The element types of the inputs: of those chosen, what a port computes in."""
+    if not isinstance(engine, PortEngine):
+        return DTYPES[chosen]
+    known = engine.capabilities.dtypes
+    dtypes = [dtype for dtype in DTYPES[chosen] if dtype in known]
+    if not dtypes:
+        raise UsageError(f"the port computes in {', '.join(known)}, not in {chosen}")
+    return dtypes
+
+
+def _not_claimed(engine: PortEngine) -> str:
+    """Who it is, and what it does not declare: that was not verified."""
+    who = engine.capabilities
+    missing = [f"{name} ({why})" if why else name for name, why in engine.not_claimed.items()]
+    missing += [f"the law {law}" for law in LAWS if law not in engine.laws]
+    return f"port: {who.name} {who.version}, {who.language}\nnot claimed: {', '.join(missing)}"
+
+
 def _again(options: argparse.Namespace, seed: int) -> str:
     """The arguments with which the same programs are drawn again."""
-    parts = [options.target, "--seed", str(seed)]
+    parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
     for name in ("examples", "dtype", "order"):
         value = getattr(options, name)
         if value is not None and value != {"dtype": "both", "order": 2}.get(name):
@@ -275,7 +408,23 @@ def _again(options: argparse.Namespace, seed: int) -> str:
         domain, shape = given if isinstance(given, tuple) else (given, None)
         end = "" if shape is None else "@" + ",".join(map(str, shape))
         parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
-    return shlex.join(parts)
+    return shlex.join(parts + (["--", *options.port] if options.port else []))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    return serve.main()
+
+
+def _target_of(port: PortEngine, options: argparse.Namespace) -> _Target:
+    """A port as a target."""
+    if options.domain:
+        raise UsageError("--domain is for functions; a port is an engine")
+    wanted = _chosen(options.ops, list(port.contracts), "operation of the port")
+    contracts = {op: contract for op, contract in port.contracts.items() if op in wanted}
+    laws = _chosen(options.laws, port.laws, "law for ports")
+    if not contracts:
+        raise UsageError("the port claims no operation that this kit knows")
+    return _Target(f"-- {shlex.join(port.command)}", port, port.module, laws, contracts, None)
 
 
 def _target(options: argparse.Namespace) -> _Target:
@@ -290,8 +439,7 @@ def _target(options: argparse.Namespace) -> _Target:
         wanted = _chosen(options.ops, list(engine.contracts), "operation")
         contracts = {op: contract for op, contract in engine.contracts.items() if op in wanted}
         laws = _chosen(options.laws, known, "law")
-        drawn = programs(contracts, DTYPES[options.dtype])
-        return _Target(name, engine, engine.module, laws, contracts, drawn, None)
+        return _Target(name, engine, engine.module, laws, contracts, None)
     if ":" not in name:
         raise UsageError(
             f"no target is called {name!r}; expected {', '.join(ENGINES)}, or package.module:function"
@@ -302,8 +450,7 @@ def _target(options: argparse.Namespace) -> _Target:
         raise UsageError("--certify needs a reference; of a function only the values are known")
     prepared = prepare(_loaded(name), options.domain or ())
     laws = _chosen(options.laws, FUNCTION_LAWS, "law for functions")
-    drawn = prepared.programs
-    return _Target(name, prepared.engine, None, laws, prepared.engine.contracts, drawn, prepared)
+    return _Target(name, prepared.engine, None, laws, prepared.engine.contracts, prepared)
 
 
 def _loaded(name: str) -> Target:
@@ -401,16 +548,22 @@ def _replay(options: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise ProgramError(f"{options.file} is not UTF-8: {error.reason}") from None
     program = Program.from_json(_program_in(text))
-    engine = ENGINES[options.target]()
+    with _port(options) as port:
+        return _replayed(program, ENGINES[options.target]() if port is None else port)
+
+
+def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever variables
     for number, step in enumerate(program.steps):
         if step.op not in engine.contracts:
-            raise ProgramError(f"step {number}: {options.target} has no operation {step.op!r}")
+            raise ProgramError(f"step {number}: {engine.name} has no operation {step.op!r}")
     evaluate(program)
-    trial = Trial(engine, program)
+    trial = _trial(engine, program)
     trial.check()
     code = HELD
     for name, law in LAWS.items():
         if name == "second_order" and not engine.differentiates_twice:
+            continue
+        if isinstance(engine, PortEngine) and name not in engine.laws:
             continue
         try:
             law.hold(trial)
@@ -446,12 +599,10 @@ def _ops(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return HELD
-    titles = ("name", "summary", "domain", "attributes", "smoothness", "kinks", "convention")
     if options.markdown:
-        print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles))
-        for row in rows:
-            cells = [str(row[title] or "").replace("|", "\\|") for title in titles]
-            print("| `" + cells[0] + "` | " + " | ".join(cells[1:]) + " |")
+        _print_table(
+            ("name", "summary", "domain", "attributes", "smoothness", "kinks", "convention"), rows
+        )
         return HELD
     for row in rows:
         print(f"{row['name']:<15} {row['summary']}")
@@ -470,7 +621,7 @@ def _row(class_name: str, contract: Contract) -> dict[str, Json]:
         "class": class_name,
         "summary": contract.summary,
         "operands": contract.arity,
-        "several_outputs": contract.several_outputs,
+        "outputs": contract.outputs,
         "shapes": contract.shapes.value,
         "domain": contract.domain.text,
         "attributes": "; ".join(f"{name}: {kind.value}" for name, kind in contract.attributes.items()),
@@ -479,3 +630,102 @@ def _row(class_name: str, contract: Contract) -> dict[str, Json]:
         "convention": None if kinks is None else kinks.convention,
         "saves": "".join(sorted(contract.saves)),
     }
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Mapping[str, Json]]) -> None:
+    """Rows as a table in Markdown; what is in the first column is code."""
+    print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles))
+    for row in rows:
+        cells = [str(row[title] or "").replace("|", "\\|") for title in titles]
+        print("| `" + cells[0] + "` | " + " | ".join(cells[1:]) + " |")
+
+
+# ---------------------------------------------------------------------------------------------- prove
+
+
+def _prove(options: argparse.Namespace) -> int:
+    names = _chosen(options.ops, sorted(OPERATIONS), "operation")
+    try:
+        from dezero.verify.proofs import (
+            verdicts as proofs,
+        )  # here, for it needs what other commands do not
+    except ModuleNotFoundError as error:
+        if error.name not in ("sympy", "mpmath"):
+            raise
+        print(
+            f"dezero: prove needs {error.name}, which is not installed; "
+            "install it with: pip install 'dezero[prove]'",
+            file=sys.stderr,
+        )
+        return NOT_STARTED
+    verdicts = proofs.Verdicts()
+    found = [verdicts[name] for name in names]
+    rows: list[dict[str, Json]] = [
+        {
+            "operation": verdict.operation,
+            "domain": OPERATIONS[verdict.operation].contract.domain.text,
+            "verdict": verdict.kind,
+            "grounds": verdict.grounds,
+            "why not more": verdict.why_not_more,
+        }
+        for verdict in found
+    ]
+    if options.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    elif options.markdown:
+        _print_table(list(rows[0]), rows)
+    else:
+        for row in rows:
+            remarks = "; ".join(str(row[name]) for name in ("grounds", "why not more") if row[name])
+            print(f"{row['verdict']:<19} {row['operation']:<22} {remarks}")
+        counts = {kind: sum(v.kind == kind for v in found) for kind in proofs.KINDS}
+        print(", ".join(f"{n} {kind}" for kind, n in counts.items() if n))
+    return COUNTEREXAMPLE if any(v.kind == "refuted" for v in found) else HELD
+
+
+# --------------------------------------------------------------------------------------------- faults
+
+
+def _faults(options: argparse.Namespace) -> int:
+    if options.sensitivity:
+        return _sensitivity(options)
+    if options.svg:
+        raise UsageError("--svg draws the sensitivity; add --sensitivity")
+    names = _chosen(options.only, list(FAULTS), "fault")
+    seeds, examples = range(1, options.seeds + 1), options.examples or 2000
+    found: list[strength.Strength] = []
+    with tables.progress(len(names) * len(seeds)) as advance:
+        for name in names:
+            found.append(strength.strength_of(FAULTS[name], seeds, examples, partial(advance, name)))
+    tables.show([tables.fault_row(s) for s in found], "what is wrong")
+    print()
+    print("What no law sees:")
+    tables.show(tables.unseen_rows())
+    print()
+    print(f"dezero: {tables.summary(found)}")
+    _write_if(options.json, lambda: tables.faults_to_json(found, seeds, examples))
+    _write_if(options.markdown, lambda: tables.faults_to_markdown(found, seeds, examples))
+    return HELD if all(s.caught for s in found) else COUNTEREXAMPLE
+
+
+def _sensitivity(options: argparse.Namespace) -> int:
+    names = _chosen(options.only, sorted(strength.RULES), "rule")
+    programs = options.examples or strength.PROGRAMS
+    curve: dict[str, dict[str, float | None]] = {dtype: {} for dtype in strength.EXPONENTS}
+    with tables.progress(len(names) * len(curve)) as advance:
+        for name in names:
+            for dtype, seen in curve.items():
+                seen[name] = strength.sensitivity(name, dtype, programs)
+                advance(name)
+    tables.show(tables.sensitivity_rows(curve))
+    print()
+    print(tables.sensitivity_summary(curve))
+    _write_if(options.json, lambda: tables.sensitivity_to_json(curve, programs))
+    _write_if(options.markdown, lambda: tables.sensitivity_to_markdown(curve, programs))
+    _write_if(options.svg, lambda: tables.sensitivity_to_svg(curve))
+    return HELD if strength.sensitive_enough(curve) else COUNTEREXAMPLE
+
+
+def _write_if(path: Path | None, text: Callable[[], str]) -> None:
+    if path is not None:
+        _write(path, text())

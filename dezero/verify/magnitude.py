@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, Shape, as_array
+from dezero.arrays import Axes, Index, Pair, Shape, as_array
 from dezero.contract import Array
-from dezero.graph import NOT_SAVED, Function, Namespace, Node, Reading, Variable, pull_back, stand_in
+from dezero.graph import ARRAYS, Function, Namespace, Reading, Variable, pull_back
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.program import Program
 
@@ -122,6 +122,11 @@ def _both(function: Callable[[Array], Array], x: Sized) -> Sized:
     return Sized(function(x.value), function(x.size))
 
 
+def _product(function: Callable[[Array, Array], Array], x: Sized, y: Sized) -> Sized:
+    """What multiplies and sums does the same with the sizes."""
+    return Sized(function(x.value, y.value), function(x.size, y.size))
+
+
 class _SizedNamespace:
     """The functions that rules call. For a smooth one, the size grows with its derivative."""
 
@@ -201,6 +206,23 @@ class _SizedNamespace:
         value = arrays.concatenate([x.value for x in xs], axis)
         return Sized(value, arrays.concatenate([x.size for x in xs], axis))
 
+    def conv2d(self, x: Sized, W: Sized, *, stride: Pair, pad: Pair) -> Sized:
+        return _product(lambda a, b: arrays.conv2d(a, b, stride, pad), x, W)
+
+    def deconv2d(self, x: Sized, W: Sized, *, stride: Pair, pad: Pair, outsize: Pair | None) -> Sized:
+        return _product(lambda a, b: arrays.deconv2d(a, b, stride, pad, outsize), x, W)
+
+    def conv2d_grad_w(self, x: Sized, gy: Sized, kernel_size: Pair, stride: Pair, pad: Pair) -> Sized:
+        return _product(lambda a, b: arrays.conv2d_grad_w(a, b, kernel_size, stride, pad), x, gy)
+
+    def im2col(self, x: Sized, kernel_size: Pair, stride: Pair, pad: Pair, to_matrix: bool) -> Sized:
+        return _both(lambda a: arrays.im2col(a, kernel_size, stride, pad, to_matrix), x)
+
+    def col2im(
+        self, x: Sized, input_shape: Shape, kernel_size: Pair, stride: Pair, pad: Pair, to_matrix: bool
+    ) -> Sized:
+        return _both(lambda a: arrays.col2im(a, input_shape, kernel_size, stride, pad, to_matrix), x)
+
     def get_item(self, x: Sized, slices: Index) -> Sized:
         return _both(lambda a: arrays.get_item(a, slices), x)
 
@@ -212,11 +234,8 @@ class _SizedReading(Reading[Sized]):
     records = False
     xp: Namespace[Sized] = _SizedNamespace()
 
-    def input(self, node: Node, saved: Array | None) -> Sized:
-        return Sized(stand_in(node.shape, node.dtype) if saved is None else saved)
-
-    def output(self, function: Function, index: int, saved: Array | None) -> Sized:
-        return Sized(NOT_SAVED if saved is None else saved)
+    def operands(self, function: Function) -> Sequence[Sized]:
+        return [Sized(operand) for operand in ARRAYS.operands(function)]
 
     def from_variable(self, variable: Variable) -> Sized:
         return Sized(variable.data)

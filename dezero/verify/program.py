@@ -122,6 +122,11 @@ class Program:
             yield step, n_values
             n_values += step.n_out
 
+    def feeds(self, first: str, second: str) -> bool:
+        """Whether a result of the operation ``first`` is an operand of ``second``."""
+        made = {v for s, n in self.places() if s.op == first for v in range(n, n + s.n_out)}
+        return any(step.op == second and not made.isdisjoint(step.operands) for step in self.steps)
+
     def with_inputs(self, inputs: Sequence[Array]) -> Program:
         """The same graph over other inputs."""
         return replace(self, inputs=tuple(inputs))

@@ -1,6 +1,7 @@
 """The executable specification: what each operation computes, as plainly as NumPy can say it.
 
-This is the file to read first when you write the operations anew. Each function takes its operands
+This is the file to read first when you write the operations anew; `reference_nn` and `reference_conv`
+go on with what networks need. Each function takes its operands
 by position and its attributes by name, and says in one expression what the *value* is. No
 derivative is written here: the derivative of an operation is that of its value, and at a kink,
 where there is none, it is the one that these expressions give to a complex step (the docstring says
@@ -14,17 +15,13 @@ Two rules keep that true: never conjugate, and let comparisons see `real` parts 
 from __future__ import annotations
 
 import builtins
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dezero.contract import Array
-from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
 
 Value: TypeAlias = Any  # an array or a NumPy scalar: the stubs cannot say which, `apply` makes arrays
 Axes: TypeAlias = int | tuple[int, ...] | None
@@ -421,163 +418,3 @@ def _largest(x: Array, axis: Axes) -> Value:
 def _mean_of(x: Array, chosen: NDArray[np.bool_], axis: Axes, keepdims: bool) -> Value:
     n = np.sum(chosen, axis, keepdims=True).astype(x.dtype)
     return np.sum(np.where(chosen, x / n, 0), axis, keepdims=keepdims)
-
-
-FUNCTIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
-    {
-        name: function
-        for name, function in globals().items()
-        if inspect.isfunction(function)
-        and function.__module__ == __name__
-        and not (name.startswith("_") or name in ("real", "point"))
-    }
-)
-"""Every operation by its name in programs: the functions above."""
-
-
-# --- programs -------------------------------------------------------------------------------------
-
-
-def evaluate(program: Program, inputs: Sequence[Array] | None = None) -> list[Array]:
-    """All values of a program, in its numbering: the inputs, then the results of every step.
-
-    Args:
-        program: The program.
-        inputs: To be used in place of the program's own: other numbers, complex numbers, balls.
-
-    Raises:
-        ProgramError: An operation is unknown, its operands or attributes do not fit, or its result
-            would have more than `MAX_ELEMENTS` elements. The message says which step, and why.
-    """
-    values = list(program.inputs if inputs is None else inputs)
-    with np.errstate(all="ignore"):
-        for number, step in enumerate(program.steps):
-            try:
-                check_size(step, [values[i] for i in step.operands])
-                values += apply(step, [values[i] for i in step.operands])
-            except ProgramError as error:
-                raise ProgramError(f"step {number} ({step.op}): {error}") from error.__cause__
-    return values
-
-
-_REFUSALS = (TypeError, ValueError, IndexError, ArithmeticError, AttributeError, MemoryError)
-"""What Python and NumPy raise when operands and attributes do not fit."""
-
-
-def apply(step: Step, operands: Sequence[Array]) -> list[Array]:
-    """The results of one step, as arrays; raises ProgramError as `evaluate` does."""
-    function = FUNCTIONS.get(step.op)
-    if function is None:
-        raise ProgramError("no such operation")
-    try:
-        result = function(*operands, **step.attributes)
-    except _REFUSALS as error:
-        raise ProgramError(f"{_shapes(operands)}: {error}") from error
-    results: tuple[Value, ...] = (result,) if step.op != "split" else result
-    if len(results) != step.n_out:
-        raise ProgramError(f"n_out is {step.n_out}, but it gives {len(results)} values")
-    arrays: list[Array] = [np.asarray(y) for y in results]
-    return [_of_one_kind(y, operands) if y.dtype == object else y for y in arrays]
-
-
-def _of_one_kind(y: Array, operands: Sequence[Array]) -> Array:
-    """Objects only: zeros and plain numbers among the elements become what the operands hold."""
-    kinds: list[type[Any]] = [  # whatever the operands hold
-        type(x.flat[0]) for x in operands if x.dtype == object and x.size
-    ]
-    kind = kinds[0] if kinds else float
-    elements: list[Any] = y.ravel().tolist()  # as above
-    if not all(type(element) is kind for element in elements):
-        y = np.empty(y.shape, object)
-        y.reshape(-1)[:] = [e if type(e) is kind else kind(e) for e in elements]
-    return y if kind is not float else y.astype(np.float64)
-
-
-def _shapes(operands: Sequence[Array]) -> str:
-    return f"operands of shapes {', '.join(str(x.shape) for x in operands)}"
-
-
-# --- limits ---------------------------------------------------------------------------------------
-
-
-def check_size(step: Step, operands: Sequence[Array]) -> None:
-    """Raises ProgramError, before memory is asked for, if a step's results would be too large."""
-    bound = _BOUNDS.get(step.op)
-    if bound is None:  # never larger than its operand
-        return
-    try:
-        size = bound(*operands, **step.attributes)
-        allowed = size <= MAX_ELEMENTS
-    except _REFUSALS as error:
-        raise ProgramError(f"{_shapes(operands)}: {error}") from error
-    if not allowed:
-        raise ProgramError(
-            f"{_shapes(operands)}: up to {size} elements; at most {MAX_ELEMENTS} are allowed"
-        )
-    if step.op == "split" and step.attributes.get("sections") != step.n_out:
-        raise ProgramError(f"sections is {step.attributes.get('sections')}, n_out is {step.n_out}")
-
-
-def _broadcast_size(*xs: Array, condition: Array | bool = False) -> int:
-    return math.prod(np.broadcast_shapes(*(np.shape(x) for x in (*xs, condition))))
-
-
-def _shape_size(*xs: Array, shape: tuple[int, ...]) -> int:
-    return math.prod(shape)
-
-
-def _total_size(*xs: Array, **_: object) -> int:
-    return builtins.sum(x.size for x in xs)
-
-
-def _padded_size(x: Array, *, pad_width: tuple[tuple[int, int], ...]) -> int:
-    return math.prod(n + builtins.sum(pair) for n, pair in zip(x.shape, pad_width, strict=True))
-
-
-def _matmul_size(a: Array, b: Array) -> int:
-    stacked = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    return math.prod((*stacked, *a.shape[-2:-1], *(b.shape[-1:] if b.ndim > 1 else ())))
-
-
-def _indexed_size(x: Array, *, slices: Any) -> int:  # whatever NumPy takes as an index
-    """Index arrays broadcast to one block; what they leave of x, a view without memory tells."""
-    block: list[tuple[int, ...]] = []
-    plain: list[Any] = []  # the index with a 0 for each axis that an index array takes
-    items: list[Any] = [*slices] if isinstance(slices, tuple) else [slices]  # as above
-    for item in items:
-        if item is None or item is Ellipsis or isinstance(item, slice):
-            plain.append(item)
-            continue
-        array: Array = np.asarray(item)
-        if array.dtype == bool:
-            block.append((int(np.count_nonzero(array)),))
-            plain.extend([0] * array.ndim or [None])
-        else:
-            block.append(array.shape)
-            plain.append(0)
-    room = np.broadcast_to(np.False_, [builtins.max(n, 1) for n in x.shape])
-    left: Array = room[tuple(plain)]
-    return np.size(left) * math.prod(np.broadcast_shapes(*block))
-
-
-def _scattered_size(gy: Array, *, slices: Any, in_shape: tuple[int, ...]) -> int:  # as above
-    room = np.broadcast_to(np.False_, in_shape)
-    return builtins.max(room.size, _indexed_size(room, slices=slices))
-
-
-_BOUNDS: Mapping[str, Callable[..., int]] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("add", "sub", "mul", "div", "power", "maximum", "minimum", "where"), _broadcast_size
-        ),
-        "broadcast_to": _shape_size,
-        "concatenate": _total_size,
-        "stack": _total_size,
-        "split": _total_size,
-        "pad": _padded_size,
-        "matmul": _matmul_size,
-        "get_item": _indexed_size,
-        "get_item_grad": _scattered_size,
-    }
-)
-"""For operations whose result may be larger than an operand: a bound on its elements."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from dezero.contract import Array, Contract, Shapes
+from dezero.verify.evaluation import evaluate
 from dezero.verify.program import Program, Step
-from dezero.verify.reference import evaluate
 
 
 def with_copies(program: Program) -> Program | None:

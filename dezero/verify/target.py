@@ -68,7 +68,7 @@ class FunctionEngine(DezeroEngine):
                 name=name,
                 summary="",
                 arity=len(domains),
-                several_outputs=False,
+                outputs=1,
                 shapes=Shapes.ANY,
                 domain=REALS,
                 kinks=None,
@@ -165,7 +165,7 @@ class FunctionTrial(Trial[Variable]):
             [np.asarray(x * (1 + eps * random.integers(-1, 2, x.shape))) for x in inputs]
         )
 
-    def second(self, v: Sequence[Array], w: Sequence[Array]) -> tuple[float, float]:
+    def second(self, v: Sequence[Array]) -> tuple[float, float]:
         def slope(t: float) -> float:
             moved = [x + t * a for x, a in zip(self.exact_program.inputs, v, strict=True)]
             with np.errstate(all="ignore"):
@@ -173,7 +173,7 @@ class FunctionTrial(Trial[Variable]):
                     self.exact_program.with_inputs([np.asarray(x) for x in moved])
                 )
                 gradients = self.pull(graph, self.exact_program.seeds)
-            return float(sum(np.vdot(g, b) for g, b in zip(gradients, w, strict=True) if g is not None))
+            return float(sum(np.vdot(g, a) for g, a in zip(gradients, v, strict=True) if g is not None))
 
         rooms = [
             self._room(x, i) / np.max(np.abs(v[i])) for i, x in enumerate(self.exact_program.inputs)
@@ -331,8 +331,8 @@ def check(
         TargetError: The target cannot be checked.
     """
     prepared = prepare(target, domains)
-    plan = Plan(prepared.programs, prepared.trial, prepared.engine.contracts, laws, seed, examples)
-    tally = campaign.run(plan)
+    contracts, programs = prepared.engine.contracts, prepared.programs
+    tally = campaign.run(Plan(prepared.trial, contracts, laws, seed, examples, programs=programs))
     name, found = prepared.engine.name, tally.counterexample
     if found is not None:
         inputs = [] if found.program is None else [x.tolist() for x in found.program.inputs]

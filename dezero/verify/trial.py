@@ -10,7 +10,7 @@ A difference accuses only if it exceeds ten times the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic
 
@@ -18,10 +18,10 @@ import numpy as np
 
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
+from dezero.verify.evaluation import evaluate
 from dezero.verify.magnitude import gradient_sizes, product_sizes
 from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
 from dezero.verify.program import Program, ProgramError
-from dezero.verify.reference import evaluate
 from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
 
 SAFETY = 10.0
@@ -69,11 +69,13 @@ class Run(Generic[V]):
     """A program, run by an engine, and its gradients.
 
     Attributes:
+        given: The inputs and the seeds that the engine was given.
         graph: What the engine recorded.
         values: What its variables held before the gradients were pulled back.
         gradients: For each input its gradient; None if the engine left none.
     """
 
+    given: Program
     graph: Graph[V]
     values: list[Array | None]
     gradients: list[Array | None]
@@ -139,10 +141,10 @@ class Trial(Generic[V]):
                 raise Unresolved("the enclosure is too wide")
         return [e.mid for e in proven]
 
-    def second(self, v: Sequence[Array], w: Sequence[Array]) -> tuple[float, float]:
-        """The second derivative along v and w, with an error bound; raises as `proof` does."""
+    def second(self, v: Sequence[Array]) -> tuple[float, float]:
+        """The second derivative along v, ``v' H v``, with an error bound; raises as `proof` does."""
         try:
-            truth = enclose_second(self.exact_program, v, w)
+            truth = enclose_second(self.exact_program, v)
         except Undecided:
             raise Unresolved("a comparison cannot be decided") from None
         if not truth.rad <= _WIDEST * max(abs(truth.mid), _TINIEST):
@@ -154,11 +156,21 @@ class Trial(Generic[V]):
         """The program run by the engine."""
         return self.rerun(self.program)
 
-    def rerun(self, program: Program, *, keep: bool = True) -> Run[V]:
-        """A program run by the engine, on copies of its inputs."""
-        graph = self.engine.build(program.with_inputs(copies(program.inputs)), keep=keep)
+    @cached_property
+    def again(self) -> Run[V]:
+        """The same once more, with the gradients of all values retained."""
+        return self.rerun(self.program, retain_grad=True)
+
+    def rerun(self, program: Program, *, keep: bool = True, retain_grad: bool = False) -> Run[V]:
+        """A program run by the engine, on copies of its inputs and seeds."""
+        given = replace(
+            program, inputs=tuple(copies(program.inputs)), seeds=tuple(copies(program.seeds))
+        )
+        graph = self.engine.build(given, keep=keep)
         values = [None if v is None else np.array(self.engine.value(v)) for v in graph.values]
-        return Run(graph, values, self.pull(graph, program.seeds))
+        self.engine.pull_back(graph, given.seeds, retain_grad=retain_grad)
+        leaves = graph.leaves(self.program)
+        return Run(given, graph, values, [self.engine.gradient(leaf) for leaf in leaves])
 
     def pull(self, graph: Graph[V], seeds: Sequence[Array]) -> list[Array | None]:
         """The gradients of the inputs for some seeds; those that the graph had are forgotten."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
@@ -39,10 +39,12 @@ class Engine(ABC, Generic[V]):
         name: As the user names it.
         contracts: The operations that it claims, by name.
         differentiates_twice: Whether its gradients can be differentiated.
+        rule: The name of the method of an application that runs its rule.
         module: Where its operations can be imported from, as classes, to show a program as code.
     """
 
     name: str
+    rule: ClassVar[str]
     module: ClassVar[str]
     differentiates_twice: ClassVar[bool]
 
@@ -95,9 +97,20 @@ class Engine(ABC, Generic[V]):
     def parts(self, variable: V) -> list[object]:
         """The objects of the graph that belong to a variable, itself included."""
 
-    @abstractmethod
-    def watch(self, application: object, seen: Callable[[], None]) -> None:
-        """Have ``seen`` called whenever the rule of an application runs."""
+    @contextmanager
+    def watched(self, application: object, seen: Callable[[], None]) -> Generator[None]:
+        """Within, ``seen`` is called whenever the rule of an application runs."""
+        rule: Callable[..., object] = getattr(application, self.rule)
+
+        def watched(*operands: object) -> object:
+            seen()
+            return rule(*operands)
+
+        vars(application)[self.rule] = watched
+        try:
+            yield
+        finally:
+            del vars(application)[self.rule]
 
     # --- derivatives of derivatives ---
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
@@ -30,6 +29,7 @@ class CoreSimpleEngine(Engine[Variable]):
 
     name = "core_simple"
     differentiates_twice = False
+    rule = "backward"
     module = "dezero.core_simple"
 
     @property
@@ -67,14 +67,3 @@ class CoreSimpleEngine(Engine[Variable]):
 
     def parts(self, variable: Variable) -> list[object]:
         return [variable, variable.data, *([variable.creator] if variable.creator else [])]
-
-    def watch(self, application: object, seen: Callable[[], None]) -> None:
-        assert isinstance(application, Function)
-        function = weakref.ref(application)
-        backward: Callable[..., object] = vars(type(application))["backward"]
-
-        def watched(*gys: Array) -> object:
-            seen()
-            return backward(function(), *gys)
-
-        vars(application)["backward"] = watched

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
 from dezero.config import no_grad, recording
 from dezero.contract import Array, Contract
-from dezero.graph import Function, Reading, T, Variable, grad
+from dezero.graph import Function, Variable, grad
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.engines import Engine
 from dezero.verify.program import Step
@@ -22,6 +21,7 @@ class DezeroEngine(Engine[Variable]):
 
     name = "dezero"
     differentiates_twice = True
+    rule = "pull"
     module = "dezero.functions"
 
     @property
@@ -64,20 +64,6 @@ class DezeroEngine(Engine[Variable]):
             variable.data,
             *([variable.creator] if variable.creator else []),
         ]
-
-    def watch(self, application: object, seen: Callable[[], None]) -> None:
-        assert isinstance(application, Function)
-        # Weakly, or the application would hold itself.
-        function = weakref.ref(application)
-        pull = type(application).pull
-
-        def watched(reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
-            seen()
-            living = function()
-            assert living is not None  # it is running
-            return pull(living, reading, gys)
-
-        vars(application)["pull"] = watched
 
     def gradients(
         self,

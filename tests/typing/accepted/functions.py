@@ -47,6 +47,40 @@ first, second = F.split(x, 2)
 assert_type(first, Variable)
 assert_type(second, Variable)
 
+# What networks need. Labels, masks and running statistics are arrays.
+labels = np.array([0, 1])
+gamma, beta, mean, var = np.ones(2), np.zeros(2), np.zeros(2), np.ones(2)
+assert_type(F.linear(x, x.T), Variable)
+assert_type(F.linear(x, x.T, beta), Variable)
+assert_type(F.dropout(x, dropout_ratio=0.2), Variable)
+assert_type(F.embed_id(labels, x), Variable)
+assert_type(F.embed_id(Variable(labels), x), Variable)
+assert_type(F.silu(x) + F.gelu(x), Variable)
+assert_type(F.batch_norm(x, gamma, beta, mean, var, decay=0.8), Variable)
+assert_type(F.batch_nrom(x, gamma, beta, mean, var), Variable)
+assert_type(F.layer_norm(x, gamma, beta), Variable)
+assert_type(F.mean_squared_error(x, x.data), Variable)
+assert_type(F.huber(x, x.data, delta=0.5), Variable)
+assert_type(F.softmax_cross_entropy(x, labels), Variable)
+assert_type(F.sigmoid_cross_entropy(x, x.data > 0.2), Variable)
+assert_type(F.binary_cross_entropy(x, x.data), Variable)
+assert_type(F.accuracy(x, labels), Variable)
+assert_type(F.lstm_cell(x, x, x, x, x), tuple[Variable, Variable])
+h, state = F.lstm_cell(x, x, x, x, x)
+assert_type(h, Variable)
+
+# Their classes; what they are made with is not differentiated.
+assert_type(F.Linear()(x, x.T, beta), Variable)
+assert_type(F.SoftmaxCrossEntropy(labels)(x), Variable)
+assert_type(F.BatchNorm(eps=1e-3)(x, gamma, beta), Variable)
+assert_type(F.LSTMCell()(x, x, x, x, x), list[Variable])
+
+# Images.
+images, kernels = np.ones((1, 2, 4, 4)), np.ones((3, 2, 3, 3))
+assert_type(F.conv2d(images, kernels, stride=(1, 2), pad=1), Variable)
+assert_type(F.pooling(images, 2, stride=2), Variable)
+assert_type(F.im2col(images, (3, 3)), Variable)
+
 # The module is what rules are given to record themselves, and the checkers hold it against that.
 namespace: Namespace[Variable] = F
 everything: VariableNamespace = F

@@ -9,10 +9,10 @@ import numpy as np
 
 import dezero
 import dezero.functions as F
-from dezero import Variable, arrays, as_array
+from dezero import Variable, arrays, as_array, as_variable
 from dezero.contract import AT_ZERO, POSITIVE, REALS, Array, Attribute, Contract, Shapes, Smoothness
-from dezero.graph import Namespace, T
-from dezero.operation import Binary, Nary, Splitting, Unary
+from dezero.graph import Namespace, Operand, T
+from dezero.operation import Binary, Composite, Nary, Splitting, Unary
 
 x = Variable(np.array([0.5, 1.5]))
 
@@ -104,6 +104,25 @@ class Everything(Unary, domain=REALS, saves="xy"):
         return gy * xp.where(x > 0, slope, picked) * length
 
 
+class Energy(Composite, arity=2, domain=REALS, shapes=Shapes.ELEMENTWISE):
+    """a² + b²."""
+
+    def __call__(self, a: Operand, b: Operand) -> Variable:
+        return F.square(a) + F.square(b)
+
+
+class Halved(Composite, arity=1, outputs=2, domain=REALS):
+    """x / 2, twice."""
+
+    def __call__(self, x: Operand) -> list[Variable]:
+        half = as_variable(x) / 2.0
+        return [half, half]
+
+
+assert_type(Energy()(x, 2.0), Variable)
+assert_type(Halved()(x), list[Variable])
+assert_type(Energy.contract, Contract)
+
 assert_type(Sin()(x), Variable)
 assert_type(Scaled(2.0)(x), Variable)
 assert_type(Hypotenuse()(x, 2.0), Variable)
@@ -125,7 +144,14 @@ def slope(xp: Namespace[T], x: T) -> T:
 assert_type(slope(arrays, x.data), Array)
 assert_type(slope(F, x), Variable)
 
-y = Rooted()(Sin()(x)) + Scaled(2.0)(x) + Hypotenuse()(x, 2.0) + Total()(x, x) + Everything()(x)
+y = (
+    Rooted()(Sin()(x))
+    + Scaled(2.0)(x)
+    + Hypotenuse()(x, 2.0)
+    + Total()(x, x)
+    + Everything()(x)
+    + Energy()(x, 2.0)
+)
 F.sum(y).backward()
 second = dezero.grad(dezero.grad(F.sum(y), x, create_graph=True), x)
 assert_type(second, Variable)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import dezero.functions as F
 from dezero import Function, Variable
 
 Array = NDArray[Any]
@@ -66,3 +67,16 @@ g2: Variable = Halves()(x)  # rejected: several outputs are a list
 g3 = Halves()(x) * 2.5  # rejected: several outputs are a list
 g4: Square = Square  # rejected: a class is no application
 g5 = Square().inputs.data  # rejected: the inputs are a list
+
+F.linear(x)  # rejected: the weights are missing
+F.dropout(x, ratio=0.5)  # rejected: it is called dropout_ratio
+F.embed_id([0, 1], x)  # rejected: a list is no operand
+F.batch_norm(x, x, x)  # rejected: the running statistics are missing
+F.batch_norm(x, x, x, x, x)  # rejected: the running statistics are arrays, changed in place
+F.softmax_cross_entropy(x, "0")  # rejected: a string is no label
+F.huber(x, x, delta="1")  # rejected: delta is a number
+F.lstm_cell(x, x)  # rejected: four gates and a state
+g6: Variable = F.lstm_cell(x, x, x, x, x)  # rejected: the output and the state
+F.conv2d(x, x, stride=1.5)  # rejected: a stride is an integer
+F.SoftmaxCrossEntropy()(x)  # rejected: the labels are missing
+F.Linear()(x)  # rejected: the weights are missing

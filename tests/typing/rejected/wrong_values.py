@@ -31,8 +31,8 @@ a8 = x["a"]  # rejected: a string is no index
 a9 = x[0.5]  # rejected: a float is no index
 x[0] = 1.0  # rejected: a Variable does not change in place
 
-b1 = np.sin(x)  # rejected: NumPy's functions do not take a Variable
-b2 = np.sum(x)  # rejected: NumPy's functions do not take a Variable
+b1 = np.concatenate(x)  # rejected: NumPy's stubs do not know it, though it would run: F.concatenate
+b2 = np.sum(x)  # rejected: as above, F.sum
 b3 = F.sum(x, axis="0")  # rejected: a string is no axis
 b4 = F.sum(x, axes=0)  # rejected: a misspelt keyword
 b5 = F.sum(x, keepdims=None)  # rejected: None is no bool

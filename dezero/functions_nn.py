@@ -1,0 +1,486 @@
+"""Functions for networks: losses, normalisation, dropout, embedding, cells. All are made of others.
+
+Losses divide by the length of their first operand, as the book does: by the size of the batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dezero.arrays import Axes, as_array
+from dezero.config import Config
+from dezero.contract import (
+    AT_DELTA,
+    NONEMPTY_BATCH,
+    PROBABILITIES,
+    REALS,
+    Array,
+    Attribute,
+    Shapes,
+    Smoothness,
+)
+from dezero.core import get_item, matmul, mean, mul, sum
+from dezero.functions_array import log_softmax
+from dezero.functions_elementwise import (
+    clip,
+    exp,
+    log,
+    log1p,
+    sigmoid,
+    softplus,
+    sqrt,
+    square,
+    tanh,
+    where,
+)
+from dezero.graph import Operand, Variable, as_variable, values
+from dezero.operation import Composite
+
+__all__ = [
+    "GELU",
+    "BatchNorm",
+    "BinaryCrossEntropy",
+    "Dropout",
+    "EmbedID",
+    "Huber",
+    "LSTMCell",
+    "LayerNorm",
+    "Linear",
+    "MeanSquaredError",
+    "SiLU",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "accuracy",
+    "batch_norm",
+    "batch_nrom",
+    "binary_cross_entropy",
+    "dropout",
+    "embed_id",
+    "gelu",
+    "huber",
+    "layer_norm",
+    "linear",
+    "linear_simple",
+    "lstm_cell",
+    "mean_squared_error",
+    "mean_squared_error_simple",
+    "sigmoid_cross_entropy",
+    "sigmoid_simple",
+    "silu",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_simple",
+    "softmax_simple",
+]
+
+# ------------------------------------------------------------------------------- Layers' own functions
+
+
+class Linear(Composite, arity=3, shapes=Shapes.LINEAR, domain=REALS):
+    """x W + b."""
+
+    def __call__(self, x: Operand, W: Operand, b: Operand | None = None) -> Variable:
+        y = matmul(x, W)
+        return y if b is None else y + b
+
+
+def linear(x: Operand, W: Operand, b: Operand | None = None) -> Variable:
+    """x W + b: x of shape (…, I), W (I, O) and b (O,); without b, x W."""
+    return Linear()(x, W, b)
+
+
+linear_simple = linear
+
+
+class Dropout(
+    Composite,
+    arity=1,
+    domain=REALS,
+    smoothness=Smoothness.LINEAR,
+    attributes={"mask": Attribute.MASK, "dropout_ratio": Attribute.RATIO},
+):
+    """x / (1 - dropout_ratio) where the mask holds, 0 elsewhere."""
+
+    def __init__(self, mask: Array, dropout_ratio: float = 0.5) -> None:
+        self.mask = mask
+        self.dropout_ratio = dropout_ratio
+
+    def __call__(self, x: Operand) -> Variable:
+        return where(self.mask, as_variable(x) / (1.0 - self.dropout_ratio), 0.0)
+
+
+def dropout(x: Operand, dropout_ratio: float = 0.5) -> Variable:
+    """In training each element is dropped with a probability, and the others grow to make up for it.
+
+    The choice is drawn from NumPy's global random state; when not training (`test_mode`) x stays.
+
+    Raises:
+        ValueError: ``dropout_ratio`` is not within 0 ≤ ratio < 1.
+
+    Source: N. Srivastava et al., "Dropout", JMLR 2014.
+    """
+    if not 0 <= dropout_ratio < 1:
+        raise ValueError(f"dropout: dropout_ratio is {dropout_ratio}; expected 0 <= ratio < 1")
+    x = as_variable(x)
+    if not Config.train:
+        return x
+    return Dropout(np.random.random(x.shape) >= dropout_ratio, dropout_ratio)(x)
+
+
+class EmbedID(
+    Composite, arity=1, shapes=Shapes.ROWS, domain=REALS, smoothness=Smoothness.LINEAR,
+    attributes={"x": Attribute.ROWS}, name="embed_id",
+):  # fmt: skip
+    """The rows of W that x names."""
+
+    def __init__(self, x: Array) -> None:
+        self.x = x
+
+    def __call__(self, W: Operand) -> Variable:
+        return get_item(W, self.x)
+
+
+def embed_id(x: Operand, W: Operand) -> Variable:
+    """The rows of W (V, D) that the integers x (…) name: of shape (…, D)."""
+    return EmbedID(values(x))(W)
+
+
+# ---------------------------------------------------------------------------------------- Activations
+
+
+class SiLU(Composite, arity=1, domain=REALS, name="silu"):
+    """x · sigmoid(x)."""
+
+    def __call__(self, x: Operand) -> Variable:
+        return mul(x, sigmoid(x))
+
+
+def silu(x: Operand) -> Variable:
+    """x · sigmoid(x), elementwise. Source: S. Elfwing et al., Neural Networks 107, 2018."""
+    return SiLU()(x)
+
+
+class GELU(Composite, arity=1, domain=REALS, name="gelu"):
+    """x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+
+    def __call__(self, x: Operand) -> Variable:
+        x = as_variable(x)
+        # (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh u rounds to -1.
+        return x * sigmoid(x * (1.0 + square(x) * 0.044715) * (2.0 * math.sqrt(2.0 / math.pi)))
+
+
+def gelu(x: Operand) -> Variable:
+    """The Gaussian error linear unit, elementwise, in the approximation by tanh.
+
+    Source: D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units", 2016.
+    """
+    return GELU()(x)
+
+
+def sigmoid_simple(x: Operand) -> Variable:
+    """1 / (1 + e⁻ˣ), made of simpler functions: it overflows where `sigmoid` does not."""
+    return 1.0 / (1.0 + exp(-as_variable(x)))
+
+
+def softmax_simple(x: Operand, axis: int = 1) -> Variable:
+    """eˣ / Σ eˣ along an axis, made of simpler functions: it overflows where `softmax` does not."""
+    y = exp(x)
+    return y / sum(y, axis, keepdims=True)
+
+
+class LSTMCell(Composite, arity=5, outputs=2, shapes=Shapes.EQUAL, domain=REALS, name="lstm_cell"):
+    """c' = sigmoid(f) · c + sigmoid(i) · tanh(u) and h = sigmoid(o) · tanh(c')."""
+
+    def __call__(self, f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> list[Variable]:
+        state = sigmoid(f) * c + sigmoid(i) * tanh(u)
+        return [sigmoid(o) * tanh(state), state]
+
+
+def lstm_cell(f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> tuple[Variable, Variable]:
+    """A step of a long short-term memory: the output h and the state c', both of shape (N, H).
+
+    Args:
+        f, i, o, u: What goes into the forget, the input and the output gate, and the update.
+        c: The state before.
+
+    Source: S. Hochreiter and J. Schmidhuber, 1997; F. Gers et al. (the forget gate), 2000.
+    """
+    h, state = LSTMCell()(f, i, o, u, c)
+    return h, state
+
+
+# -------------------------------------------------------------------------------------- Normalisation
+
+
+def _standardized(x: Variable, axis: Axes, eps: float) -> Variable:
+    centred = x - mean(x, axis, keepdims=True)
+    return centred / sqrt(mean(square(centred), axis, keepdims=True) + eps)
+
+
+class BatchNorm(
+    Composite,
+    arity=3,
+    shapes=Shapes.PER_CHANNEL,
+    domain=NONEMPTY_BATCH,
+    attributes={"eps": Attribute.EPSILON},
+):
+    """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every channel."""
+
+    def __init__(self, eps: float = 2e-5) -> None:
+        self.eps = eps
+
+    def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
+        x = as_variable(x)
+        standardized = _standardized(x, _but_channels(x), self.eps)
+        return _channels(gamma, x) * standardized + _channels(beta, x)
+
+
+def _but_channels(x: Variable) -> tuple[int, ...]:
+    return tuple(axis for axis in range(x.ndim) if axis != 1)
+
+
+def _channels(parameter: Operand, x: Variable) -> Variable:
+    """A number for each channel, so that it broadcasts to x."""
+    parameter = as_variable(parameter)
+    return parameter.reshape(-1, *(1,) * (x.ndim - 2)) if x.ndim > 2 else parameter
+
+
+def batch_norm(
+    x: Operand,
+    gamma: Operand,
+    beta: Operand,
+    mean: Array,
+    var: Array,
+    decay: float = 0.9,
+    eps: float = 2e-5,
+) -> Variable:
+    """Each channel of a batch, shifted and scaled to the mean ``beta`` and the deviation ``gamma``.
+
+    In training with the statistics of the batch, which are also worked into the running ones; else
+    (`test_mode`) with the running ones, which stay. The running variance takes up the unbiased one.
+
+    Args:
+        x: Of shape (N, C, …).
+        gamma, beta: Of shape (C,).
+        mean, var: The running statistics, of shape (C,): changed in place in training.
+        decay: What part of the running statistics is kept.
+        eps: Added to the variance.
+
+    Raises:
+        ValueError: x has fewer than two axes, or no elements in training, or the shapes do not fit.
+
+    Source: S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015.
+    """
+    x, gamma, beta = as_variable(x), as_variable(gamma), as_variable(beta)
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: x has shape {x.shape}; expected (N, C, …)")
+    shapes = {"gamma": gamma.shape, "beta": beta.shape, "mean": mean.shape, "var": var.shape}
+    for name, shape in shapes.items():
+        if shape != (x.shape[1],):
+            raise ValueError(f"batch_norm: {name} has shape {shape}; expected {(x.shape[1],)}")
+    if not Config.train:
+        centre, scale = as_variable(mean), as_variable(np.sqrt(var + var.dtype.type(eps)))
+        standardized = (x - _channels(centre, x)) / _channels(scale, x)
+        return _channels(gamma, x) * standardized + _channels(beta, x)
+    if x.size == 0:
+        raise ValueError(
+            f"batch_norm: x has shape {x.shape}; a batch without elements has no statistics"
+        )
+    y = BatchNorm(eps)(x, gamma, beta)
+    axes = _but_channels(x)
+    n = x.size // x.shape[1]
+    unbiased = n / (n - 1) if n > 1 else 1.0
+    mean += (1 - decay) * (x.data.mean(axes) - mean)
+    var += (1 - decay) * (x.data.var(axes) * unbiased - var)
+    return y
+
+
+batch_nrom = batch_norm
+
+
+class LayerNorm(
+    Composite,
+    arity=3,
+    shapes=Shapes.PER_FEATURE,
+    domain=NONEMPTY_BATCH,
+    attributes={"eps": Attribute.EPSILON},
+):
+    """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every row."""
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        self.eps = eps
+
+    def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
+        return gamma * _standardized(as_variable(x), -1, self.eps) + beta
+
+
+def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> Variable:
+    """Each row of x (…, D) shifted and scaled to the mean ``beta`` and the deviation ``gamma``.
+
+    ``gamma`` and ``beta`` are of shape (D,). Source: J. L. Ba et al., "Layer Normalization", 2016.
+    """
+    return LayerNorm(eps)(x, gamma, beta)
+
+
+# --------------------------------------------------------------------------------------------- Losses
+
+
+def _length(x: Variable) -> int:
+    return len(x) if x.ndim else 1
+
+
+def _shaped(function: str, t: Operand, x: Variable) -> Variable:
+    """``t``, in the shape of x."""
+    t = as_variable(t)
+    if t.size != x.size:
+        raise ValueError(f"{function}: t has shape {t.shape}; expected {x.shape}")
+    return t if t.shape == x.shape else t.reshape(x.shape)
+
+
+class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):
+    """Σ (x0 - x1)² / len(x0)."""
+
+    def __call__(self, x0: Operand, x1: Operand) -> Variable:
+        difference = as_variable(x0) - x1
+        return sum(square(difference)) / _length(difference)
+
+
+def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
+    """Σ (x0 - x1)² / len(x0)."""
+    return MeanSquaredError()(x0, x1)
+
+
+mean_squared_error_simple = mean_squared_error
+
+
+class Huber(
+    Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH, smoothness=Smoothness.PIECEWISE,
+    kinks=AT_DELTA, attributes={"delta": Attribute.EPSILON},
+):  # fmt: skip
+    """Σ h(x0 - x1) / len(x0); h(d) is d² / 2 up to delta, and grows by delta from there."""
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+
+    def __call__(self, x0: Operand, x1: Operand) -> Variable:
+        difference = as_variable(x0) - x1
+        bounded = clip(difference, -self.delta, self.delta)
+        return sum(bounded * (difference - 0.5 * bounded)) / _length(difference)
+
+
+def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
+    """Σ h(x0 - x1) / len(x0), with h(d) = d² / 2 up to |d| = delta, delta · (|d| - delta / 2) beyond.
+
+    Raises:
+        ValueError: ``delta`` is not positive.
+
+    Source: P. J. Huber, "Robust Estimation of a Location Parameter", 1964.
+    """
+    if not delta > 0:
+        raise ValueError(f"huber: delta is {delta}; expected delta > 0")
+    return Huber(delta)(x0, x1)
+
+
+class SoftmaxCrossEntropy(
+    Composite, arity=1, shapes=Shapes.CLASSES, domain=NONEMPTY_BATCH, attributes={"t": Attribute.LABELS}
+):
+    """The mean of -log softmax(x) at the labels t."""
+
+    def __init__(self, t: Array) -> None:
+        self.t = t
+
+    def __call__(self, x: Operand) -> Variable:
+        x = as_variable(x)
+        picked = get_item(log_softmax(x, 1), (np.arange(len(x)), self.t))
+        return -sum(picked) / len(x)
+
+
+def softmax_cross_entropy(x: Operand, t: Operand) -> Variable:
+    """The mean over a batch of -log softmax(x) at the labels: exact and finite for scores of any size.
+
+    Args:
+        x: The scores, of shape (N, C).
+        t: The labels, N integers from 0 to C - 1.
+
+    Raises:
+        ValueError: x is not of shape (N, C), or there are not N labels.
+        TypeError: The labels are no integers.
+        IndexError: A label is not within 0 … C - 1.
+    """
+    x, labels = as_variable(x), values(t).reshape(-1)
+    if x.ndim != 2 or len(labels) != len(x):
+        raise ValueError(
+            f"softmax_cross_entropy: x has shape {x.shape}, t {values(t).shape}; "
+            "expected (N, C) and (N,)"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"softmax_cross_entropy: t holds {labels.dtype}; expected integers")
+    if labels.size and not (labels.min() >= 0 and labels.max() < x.shape[1]):
+        wrong = labels[(labels < 0) | (labels >= x.shape[1])][0]
+        raise IndexError(f"softmax_cross_entropy: the label {wrong} is not within 0 … {x.shape[1] - 1}")
+    return SoftmaxCrossEntropy(labels)(x)
+
+
+softmax_cross_entropy_simple = softmax_cross_entropy
+
+
+class SigmoidCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):
+    """Σ ((1 - t) softplus(x) + t softplus(-x)) / len(x)."""
+
+    def __call__(self, x: Operand, t: Operand) -> Variable:
+        x, t = as_variable(x), as_variable(t)
+        return sum((1.0 - t) * softplus(x) + t * softplus(-x)) / _length(x)
+
+
+def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
+    """Σ -(t log p + (1 - t) log(1 - p)) / len(x) with p = sigmoid(x): exact for scores of any size.
+
+    Args:
+        x: The scores.
+        t: For each score a number from 0 to 1.
+
+    Raises:
+        ValueError: There are not as many ``t`` as scores.
+    """
+    x = as_variable(x)
+    return SigmoidCrossEntropy()(x, _shaped("sigmoid_cross_entropy", t, x))
+
+
+class BinaryCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=PROBABILITIES):
+    """Σ -(t log p + (1 - t) log(1 - p)) / len(p)."""
+
+    def __call__(self, p: Operand, t: Operand) -> Variable:
+        p, t = as_variable(p), as_variable(t)
+        limits = np.finfo(p.dtype.name if p.dtype.kind == "f" else "float64")
+        p = clip(p, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
+        return -sum(t * log(p) + (1.0 - t) * log1p(-p)) / _length(p)
+
+
+def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
+    """Σ -(t log p + (1 - t) log(1 - p)) / len(p); finite also where p is 0 or 1.
+
+    Args:
+        p: Probabilities.
+        t: For each a number from 0 to 1.
+
+    Raises:
+        ValueError: There are not as many ``t`` as probabilities.
+    """
+    p = as_variable(p)
+    return BinaryCrossEntropy()(p, _shaped("binary_cross_entropy", t, p))
+
+
+def accuracy(y: Operand, t: Operand) -> Variable:
+    """The part of the rows of y (N, C) whose largest score is at the label t (N,); without gradient.
+
+    Raises:
+        ValueError: y is not of shape (N, C), or there are not N labels.
+    """
+    scores, labels = values(y), values(t)
+    if scores.ndim != 2 or labels.size != len(scores):
+        raise ValueError(
+            f"accuracy: y has shape {scores.shape}, t {labels.shape}; expected (N, C) and (N,)"
+        )
+    hits: Array = np.argmax(scores, axis=1) == labels.reshape(-1)
+    return Variable(as_array(np.mean(hits)))

@@ -1,0 +1,490 @@
+"""Ports: real processes, honest and hostile. Whatever they do, the next program goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from dezero.contract import Array
+from dezero.verify import cli
+from dezero.verify.engines import port
+from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.engines.port import KEPT, PortEngine, PortError, PortTrial
+from dezero.verify.laws import LAWS
+from dezero.verify.program import Json, Program, Step
+from dezero.verify.trial import Broken, Trial
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "ports.md"
+SERVE = [sys.executable, "-m", "dezero", "serve"]
+
+
+def program(op: str) -> Program:
+    return Program((np.array([0.5, -1.0]),), (Step(op, (0,)),), (1,), (np.array([1.0, 2.0]),))
+
+
+GOOD, BAD = program("sin"), program("exp")
+LOOP = """
+import json, os, subprocess, sys, time
+import port
+out = sys.stdout.buffer
+
+def say(data):
+    out.write(data)
+    out.flush()
+
+def reply(request):
+    say(json.dumps(port.answer(request)).encode() + b"\\n")
+
+{before}
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["cmd"] == "stop":
+        break
+    bad = request["cmd"] == "run" and any(node["op"] == "exp" for node in request["nodes"])
+    if not bad:
+        reply(request)
+        continue
+    {bad}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the port of the documents, as `port.py`."""
+    found = re.search(r"```python\n(# port\.py\n.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    (tmp_path / "port.py").write_text(found[1], "utf-8")
+    return tmp_path
+
+
+def hostile(folder: Path, bad: str = "reply(request)", before: str = "") -> list[str]:
+    """The command of a port that does something else when it meets an `exp`, or before all."""
+    script = folder / "hostile.py"
+    bad = bad.replace("\n", "\n    ")
+    script.write_text(LOOP.format(bad=bad, before=before), "utf-8")
+    return [sys.executable, str(script)]
+
+
+def verify(*arguments: str) -> int:
+    return cli.main(["verify", "--seed", "1", *arguments])
+
+
+# --- honest ones --------------------------------------------------------------------------------------
+
+
+def test_our_own_port_keeps_the_laws() -> None:
+    ran = subprocess.run(
+        [*SERVE[:3], "verify", "--seed", "1", "--examples", "120", "--", *SERVE],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f": held. 120 programs, {len(port.VALUE_LAWS + port.GRADIENT_LAWS)} laws" in ran.stdout
+    assert "covered: " in ran.stdout
+    assert f"of {len(CONTRACTS)} operations" in ran.stdout
+    assert "port: dezero " in ran.stdout
+    assert "not claimed: the law isolation" in ran.stdout
+
+
+def test_a_port_gives_what_dezero_gives() -> None:
+    engine = PortEngine(SERVE)
+    try:
+        for op in ("sin", "exp"):
+            trial = PortTrial(engine, program(op))
+            expected = Trial(DezeroEngine(), program(op)).run
+            found = trial.run
+            assert [None if v is None else v.tolist() for v in found.values] == [
+                v.tolist() for v in expected.values if v is not None
+            ]
+            assert [g.tolist() for g in found.gradients if g is not None] == [
+                g.tolist() for g in expected.gradients if g is not None
+            ]
+            assert [s.shape for s in trial.spread] == [(2,)]
+            assert [s.shape for s in trial.spread_of_values] == [(2,), (2,)]
+            wider = trial.of(program(op).astype("float32")).in_wider_precision()
+            assert wider is not None
+            assert wider.program.dtype == np.float64
+            assert wider.eps == float(np.finfo(np.float32).eps) / 4
+            assert trial.in_wider_precision() is None
+    finally:
+        engine.stop()
+
+
+def test_what_is_not_declared_is_not_claimed(folder: Path) -> None:
+    declared = """
+port.START["ops"] |= {
+    "max": {"attrs": ["keepdims", "axis", "pace"]}, "sum": {"attrs": ["axis"]},
+    "reshape": {}, "split": {"attrs": ["sections", "axis"]}, "dance": {}
+}
+port.START["features"].remove("vjp")
+"""
+    engine = PortEngine(hostile(folder, before=declared))
+    try:
+        assert set(engine.contracts) == {"neg", "sin", "exp", "max"}
+        told = engine.not_claimed
+        assert told["cos"] == ""
+        assert told["sum"] == "without keepdims"
+        assert told["reshape"] == "without shape"
+        assert told["split"] == "no feature multi_output"
+        assert told["'dance'"] == "not known to this kit"
+        assert engine.laws == ("runs", "value", "shape_dtype")
+        LAWS["runs"].hold(PortTrial(engine, GOOD))
+    finally:
+        engine.stop()
+
+
+def test_a_port_without_mul_is_given_the_tolerance_of_dezero(folder: Path) -> None:
+    engine = PortEngine(hostile(folder))
+    try:
+        trial, twin = PortTrial(engine, GOOD), Trial(DezeroEngine(), GOOD)
+        for found, moved in (
+            (trial.spread, twin.spread),
+            (trial.spread_of_values, twin.spread_of_values),
+        ):
+            assert all(np.all(f >= m) for f, m in zip(found, moved, strict=True))
+            assert all(np.all(f < 10 * trial.eps) for f in found)
+    finally:
+        engine.stop()
+
+
+def test_what_dezero_loses_counts_for_values_and_for_gradients(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_of_it(xs: Sequence[Array], ys: Sequence[Array]) -> list[Array]:
+        return [np.ones(()) for _ in xs]
+
+    monkeypatch.setattr(port, "_differences", all_of_it)
+    engine = PortEngine(hostile(folder))
+    try:
+        trial = PortTrial(engine, GOOD)
+        assert all(np.all(s == 1) for s in (*trial.spread, *trial.spread_of_values))
+    finally:
+        engine.stop()
+
+
+def test_what_dezero_loses_by_rounding_a_port_may_lose() -> None:
+    """Terms of some thousands cancel inside of the operation; no wider precision is there to tell."""
+    data = np.array([[1053.5372314453125, 72.20299530029297], [-120.31422424316406, -3970.81689453125]])
+    steps = (Step("reciprocal", (0,)), Step("sigmoid_cross_entropy", (1, 0)))
+    cancels = Program((data,), steps, (2,), (np.array(-1.0),))
+    engine = PortEngine(SERVE)
+    try:
+        trial = PortTrial(engine, cancels)
+        few = float(trial.few_roundings(trial.values[2]))
+        value = trial.run.values[2]
+        assert value is not None
+        assert abs(float(value - trial.values[2])) > 10 * few
+        for name in engine.laws:
+            LAWS[name].hold(trial)
+    finally:
+        engine.stop()
+
+
+# --- a fault ------------------------------------------------------------------------------------------
+
+PLANTED = """
+import sys
+from dezero.functions import Sin
+from dezero.verify import serve
+
+Sin.vjp = lambda self, xp, gy, x, y: 1.01 * gy * xp.cos(x)
+sys.exit(serve.main())
+"""
+
+
+def test_a_planted_fault_is_found_and_shrunk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "planted.py"
+    script.write_text(PLANTED, "utf-8")
+    command = [sys.executable, str(script)]
+    assert verify("--save", str(tmp_path), "--", *command) == 1
+    shown = capsys.readouterr().out
+    assert "The law `gradient` is broken" in shown
+    saved = tmp_path / "gradient-seed-1.json"
+    # As it was written.
+    found = cast("dict[str, Json]", json.loads(saved.read_text("utf-8")))
+    shrunk = Program.from_dict(found["program"])
+    assert [step.op for step in shrunk.steps].count("sin") == 1
+    assert len(shrunk.steps) <= 4
+    assert f"dezero replay {saved} -- {' '.join(command)}" in shown
+    assert cli.main(["replay", str(saved), "--", *command]) == 1
+    assert "broken      gradient" in capsys.readouterr().out
+    assert cli.main(["replay", str(saved), "--", *SERVE]) == 0
+
+
+# --- hostile ones -------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "ends": ("os._exit(7)", "it closed its output; it ended with exit code 7"),
+    "hangs": ("time.sleep(1000)", "no reply within 0.5 s"),
+    "closes its output": ("os.close(1); time.sleep(1000)", "it closed its output"),
+    "ends in a line": (
+        """say(b'{"id"'); os._exit(0)""",
+        "it closed its output in the middle of a line: b'{\"id\"'; it ended with exit code 0",
+    ),
+    "dribbles": ("while True: say(b' '); time.sleep(0.01)", "no reply within 0.5 s"),
+    "another id": (
+        "reply(request | {'id': request['id'] + 1})",
+        r"id is \d+; expected \d+; its line: b'{\"id\": ",
+    ),
+    "no id": ("say(b'{}\\n')", "message: id is None; expected an integer; its line: b'{}"),
+    "garbage": ("say(bytes(range(128, 256)) + b'\\n')", "message: not JSON: 'utf-8' codec"),
+    "text": ("print('nan', flush=True)", "message: not JSON: .*; its line: b'nan"),
+    "a long line": (
+        "while True: say(b'x' * 4096)",
+        "a line longer than 100000 bytes: b'xxx.*x\\.\\.\\.$",
+    ),
+    "nested": (
+        "say(b'[' * 10000 + b']' * 10000 + b'\\n')",
+        "message: not JSON: maximum recursion depth",
+    ),
+    "nested in an id": (
+        "say(b'{\"id\": ' + b'[' * 900 + b']' * 900 + b'}\\n')",
+        "message: (id is|not JSON: maximum recursion depth)",
+    ),
+    "lies about what it has": (
+        "say(json.dumps({'id': request['id'], 'unsupported': {'op': 'exp'}}).encode() + b'\\n')",
+        "it does not support what it declares: {'id': ",
+    ),
+    "an error": (
+        "say(json.dumps({'id': request['id'], 'error': '\\x1b[2J'}).encode() + b'\\n')",
+        r"it reports an error: '\\x1b\[2J'",
+    ),
+    "no values": (
+        "say(json.dumps({'id': request['id']}).encode() + b'\\n')",
+        "values: None; expected a list; the reply: {'id': ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_port_is_a_failed_program_and_the_next_goes_on(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, message = HOSTILE[name]
+    monkeypatch.setattr(port, "MAX_BYTES", 100_000)
+    engine = PortEngine(hostile(folder, bad), seconds_to_run=0.5)
+    try:
+        before = engine.run(GOOD)
+        for _ in range(2):
+            with pytest.raises(PortError, match=message):
+                engine.run(BAD)
+            with pytest.raises(Broken) as broken:
+                LAWS["runs"].hold(PortTrial(engine, BAD))
+            assert re.search(message, broken.value.found)
+            after = engine.run(GOOD)
+            assert [y.tolist() for y in after.values] == [y.tolist() for y in before.values]
+    finally:
+        engine.stop()
+
+
+def test_a_request_that_is_not_read_does_not_block(folder: Path) -> None:
+    starts = "for _ in range(5): reply(json.loads(sys.stdin.readline()))\ntime.sleep(1000)"
+    engine = PortEngine(hostile(folder, before=starts), seconds_to_run=0.5)
+    try:
+        x = np.zeros(500_000)  # more than fits into a pipe
+        with pytest.raises(PortError, match=r"no reply within 0\.5 s"):
+            engine.run(Program((x,), (Step("sin", (0,)),), (1,), (x,)))
+    finally:
+        engine.stop()
+
+
+def test_lines_that_nobody_asked_for(folder: Path) -> None:
+    command = hostile(folder, "reply(request)\nwhile True: say(b'spam\\n' * 1000)")
+    engine = PortEngine(command)
+    try:
+        engine.run(BAD)  # the reply itself is as it should be
+        with pytest.raises(PortError, match=r"nobody asked for: b'spam|not JSON"):
+            engine.run(GOOD)
+        engine.run(GOOD)
+    finally:
+        engine.stop()
+
+
+def test_of_a_flooded_standard_error_the_end_is_kept(folder: Path) -> None:
+    flood = (
+        "for _ in range(1000): sys.stderr.write('x' * 30000)\nprint('last words\\x1b', file=sys.stderr)"
+    )
+    engine = PortEngine(hostile(folder, flood + "\nos._exit(3)"), seconds_to_run=30)
+    try:
+        with pytest.raises(PortError, match="exit code 3") as raised:
+            engine.run(BAD)
+        assert raised.value.stderr.endswith("xlast words\\x1b\n")
+        assert len(raised.value.stderr) <= KEPT + 3  # the escape takes four letters
+        engine.run(GOOD)
+    finally:
+        engine.stop()
+
+
+def test_a_crash_at_the_nth_program_is_reported_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What depends on all that went before cannot be shrunk; it is shown as it was seen."""
+    count = "n = 0\nanswer = port.answer\ndef counted(request):\n    global n\n    n += 1\n"
+    count += (
+        "    if n > 40: sys.exit('forty is enough')\n    return answer(request)\nport.answer = counted"
+    )
+    assert verify("--", *hostile(folder, before=count)) == 1
+    shown = capsys.readouterr().out
+    assert "The law `runs` is broken" in shown
+    assert "it closed its output; it ended with exit code 1" in shown
+    assert "Its standard error ended with:\n\nforty is enough" in shown
+
+
+def test_what_a_port_started_ends_with_it(folder: Path) -> None:
+    lock = folder / "lock"
+    holder = folder / "holder.py"
+    holder.write_text(
+        "import fcntl, sys, time\n"
+        f"file = open({str(lock)!r}, 'w')\n"
+        "fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('locked', file=sys.stderr, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    starts = (
+        f"child = subprocess.Popen([sys.executable, {str(holder)!r}], stderr=subprocess.PIPE)\n"
+        "child.stderr.readline()\ntime.sleep(1000)"
+    )
+    engine = PortEngine(hostile(folder, starts), seconds_to_run=1)
+    try:
+        with pytest.raises(PortError, match="no reply"):
+            engine.run(BAD)
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # waits for good if it lives on
+    finally:
+        engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "law", "message"),
+    [
+        ("r['values'][0]['shape'] = [1, 2]", "value", "shape (2,)\n  found     shape (1, 2)"),
+        ("r['grads'][0]['shape'] = [1, 2]", "shape_dtype", "float64[2]\n  found     float64[1, 2]"),
+        ("r['grads'][0]['dtype'] = 'float32'", "shape_dtype", "found     float32[2]"),
+        ("r['values'][0]['data'][0] = 'NaN'", "value", "found     nan"),
+        ("r['grads'][0] = None", "gradient", "found     0.0"),
+        ("r['grads'].pop()", "runs", "grads: 0 tensors; expected 1"),
+    ],
+)
+def test_a_wrong_reply_breaks_its_law(change: str, law: str, message: str, folder: Path) -> None:
+    wrong = "r = port.answer(request)\nif len(request['inputs']) == 1 and "
+    wrong += "request['inputs'][0]['shape'] == [2]:\n"
+    wrong += f"    {change}\nsay(json.dumps(r).encode() + b'\\n')"
+    engine = PortEngine(hostile(folder, wrong))
+    try:
+        trial = PortTrial(engine, BAD)
+        for name in engine.laws[: engine.laws.index(law)]:
+            LAWS[name].hold(trial)
+        with pytest.raises(Broken) as raised:
+            LAWS[law].hold(trial)
+        broken = raised.value
+        assert message in f"expected  {broken.expected}\n  found     {broken.found}"
+    finally:
+        engine.stop()
+
+
+def test_a_crash_is_shrunk_and_its_last_words_are_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = hostile(folder, "sys.exit('no exponentials today')")
+    assert verify("--examples", "60", "--save", str(folder), "--", *command) == 1
+    shown = capsys.readouterr().out
+    assert "The law `runs` is broken" in shown
+    assert "found     PortError: it closed its output; it ended with exit code 1" in shown
+    assert "(1 step)" in shown
+    assert "Its standard error ended with:\n\nno exponentials today\n" in shown
+
+
+# --- ports that never start ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("print('Welcome!', flush=True)", "(nobody asked for|not JSON).*b'Welcome!"),
+        ("time.sleep(1000)", "no reply within 0.5 s"),
+        ("sys.exit('cannot find\\x1b my libraries')", "exit code 1\n\n.*:\n\ncannot find\\\\x1b my"),
+        ("port.START['protocol'] = 2", "start: protocol is 2; expected 1; .*its line: b'{\"prot"),
+        ("port.START['numbers'] = []", 'start: numbers has no "decimal"'),
+        (
+            "port.numbers = lambda t: [float(x) + 0.0 for x in t['data']]",
+            r"echo: .*'-0'.* came back as .* 0.0, ",
+        ),
+        ("port.numbers = lambda t: [0.0]", "1 numbers for shape"),
+    ],
+)
+def test_a_port_that_never_starts(
+    before: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = verify("--start-limit", "0.5", "--", *hostile(folder, before=before))
+    shown = capsys.readouterr()
+    assert code == 3
+    assert shown.out == ""
+    assert re.search(message, shown.err, re.DOTALL), shown.err
+
+
+def test_a_command_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing"
+    assert verify("--", str(missing)) == 3
+    assert f"{missing} cannot be started: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--"], "nothing stands behind --; expected the command of a port"),
+        (["core_simple", "--", "x"], "a target, core_simple, or the command of a port; not both"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dtype", "float32"], "the port computes in float64, not in float32"),
+        (["--ops", "cos"], "no operation of the port is called 'cos'; there are: neg, exp, sin"),
+        (["--laws", "refcount"], "no law for ports is called 'refcount'"),
+        (["--domain", "0:1"], "--domain is for functions; a port is an engine"),
+    ],
+)
+def test_what_a_port_cannot_be_asked(
+    arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(*arguments, "--", *hostile(folder)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_interrupted_port_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PortEngine(hostile(folder))
+
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    killed: list[port.PortProcess] = []
+    kill = port.PortProcess.kill
+
+    def counted(process: port.PortProcess) -> int:
+        killed.append(process)
+        return kill(process)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(port.PortProcess, "ask", interrupted)
+        patch.setattr(port.PortProcess, "kill", counted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(GOOD)
+    assert len(killed) == 1
+    engine.run(GOOD)
+    engine.stop()
