@@ -70,8 +70,10 @@ def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
     return bounded.astype(np.float32).astype(dtype).reshape(shape)
 
 
-KINDS = (*(range(16 + rest, 256, 16) for rest in (1, 4, 0, 12)), range(8, 16))
-"""The numbers of which `input_array` makes few different values, large, any, tiny, and tied."""
+TIED = range(8, 16)
+"""The numbers of which `input_array` makes arrays of one value."""
+KINDS = (*(range(16 + rest, 256, 16) for rest in (1, 4, 0, 12)), TIED)
+"""The numbers of which it makes few different values, large, any, tiny, and tied."""
 
 
 @dataclass

@@ -209,7 +209,7 @@ _ALL = (
     Fault("exp_in_single", "numerics", "Exp's rule is computed in float32", _RULE, 1,
         unary(Exp, lambda self, xp, gy, x, y:
             gy * xp.astype(xp.astype(y, np.dtype(np.float32)), y.dtype))),
-    Fault("sum_in_single", "numerics", "Sum adds up in float32", ("value", "gradient"), 1,
+    Fault("sum_in_single", "numerics", "Sum adds up in float32", ("value", *_RULE), 1,
         valued(Sum, lambda self, x: np.asarray(
             np.sum(x, self.axis, np.float32, keepdims=self.keepdims), x.dtype))),
     # --- shapes ---
@@ -288,7 +288,8 @@ _ALL = (
     Fault("seed_used_up", "aliasing", "The cotangent that was given is set to zero after use",
         ("isolation", "determinism"), 1, engine.around_pull_back(engine.seeds_used_up)),
     Fault("saved_overwritten", "aliasing", "Exp computes its cotangent in the memory of its output",
-        ("linearity", "accumulation", "isolation"), 1, unary(Exp, wrong.overwriting_value)),
+        ("linearity", "accumulation", "isolation", "second_order"), 1,
+        unary(Exp, wrong.overwriting_value)),
     # --- dtype ---
     Fault("gradient_in_double", "dtype", "The gradient of float32 values is float64", ("shape_dtype",),
         1, lambda: [Replacement(graph, "gradient_dtype", engine.always_double)]),

@@ -15,15 +15,22 @@ from dezero.contract import (
     Smoothness,
 )
 from dezero.verify.attributes import SHAPES
-from dezero.verify.decoding import KINDS, RECENT, Record, decode
+from dezero.verify.decoding import KINDS, RECENT, TIED, Record, decode
 from dezero.verify.program import Program
 
 Programs: TypeAlias = st.SearchStrategy[Program]
 
+RECORD = 7
+"""The bytes of a record: two say which operation, one which first operand, and four make all else."""
+HEAD = 10
+"""The bytes of a program's head: whether its records are repeated, how many inputs there are, two for
+each of three, the seed, the element type."""
 BITS = 32
-"""How long the number is that a record makes its choices from."""
-ALONE = 12
+"""How long the number is that a record makes its choices from, in bits."""
+ALONE = 2 * len(KINDS)
 """How often each operation comes alone in a round of `swept`: with inputs of each kind in turn."""
+REPEATED = 5
+"""How often the records of one program in sixteen are repeated, each time on other operands."""
 SEVERAL = [i for i, shape in enumerate(SHAPES) if math.prod(shape) > 1]
 """The shapes in which inputs of a kind differ from those of another."""
 TRIES = 16
@@ -33,29 +40,20 @@ TRIES = 16
 def programs(
     contracts: Mapping[str, Contract],
     dtypes: Sequence[str] = ("float64",),
-    max_steps: int = 40,
+    max_records: int = 8,
 ) -> Programs:
-    """Programs over some operations.
+    """Programs over some operations: the same for the same seed, whatever else a process has loaded.
 
     Args:
         contracts: The operations, by name.
         dtypes: The element types of the inputs, the simplest first.
-        max_steps: The largest number of records in one program of sixteen; the others have few.
+        max_records: The largest number of records, each of which gives a step or several.
     """
-    ordered = sorted(contracts.values(), key=_complexity)
-    record = st.tuples(
-        st.integers(0, len(ordered) - 1),
-        st.sampled_from(RECENT),
-        st.integers(0, 2**BITS - 1),
-    )
-    few = st.lists(record, min_size=1, max_size=8)
-    source = st.tuples(st.integers(0, len(SHAPES) - 1), st.integers(0, 255))
+    # Bytes of one length: among numbers Hypothesis strews constants of whatever modules are loaded.
     return st.builds(
-        _Decoder(ordered),
-        st.lists(source, min_size=1, max_size=3),
-        st.one_of(*[few] * 15, st.lists(record, min_size=1, max_size=max_steps)),
-        st.integers(0, 255),
-        st.sampled_from(list(dtypes)),
+        _Decoder(sorted(contracts.values(), key=_complexity), dtypes),
+        st.binary(min_size=HEAD, max_size=HEAD),
+        st.lists(st.binary(min_size=RECORD, max_size=RECORD), min_size=1, max_size=max_records),
     )
 
 
@@ -73,15 +71,19 @@ def swept(contracts: Mapping[str, Contract], dtypes: Sequence[str], seed: int) -
     ordered = sorted(contracts.values(), key=_complexity)
     random = np.random.default_rng(seed)
 
+    def some(n: int) -> int:
+        return int(random.integers(n))
+
     def made(*ops: int, of_kind: int | None = None) -> Program:
         shapes: Sequence[int] = range(len(SHAPES)) if of_kind is None else SEVERAL
         numbers: Sequence[int] = range(256) if of_kind is None else KINDS[of_kind % len(KINDS)]
-        first, second = random.integers(0, len(shapes), 2).tolist()
-        second = second if random.integers(2) else first  # of one shape they fit together
-        sources = [(shapes[i], numbers[int(random.integers(len(numbers)))]) for i in (first, second)]
-        records = [(op, 0, int(random.integers(0, 2**BITS))) for op in ops]
-        dtype = dtypes[int(random.integers(len(dtypes)))]
-        return decode(ordered, sources, records, int(random.integers(256)), dtype)
+        first, second = some(len(shapes)), some(len(shapes))
+        second = second if some(2) else first  # of one shape they fit together
+        number, other = numbers[some(len(numbers))], numbers[some(len(numbers))]
+        tied = of_kind is not None and KINDS[of_kind % len(KINDS)] is TIED and some(2) == 0
+        sources = [(shapes[first], number), (shapes[second], number if tied else other)]
+        records = [(op, 0, some(2**BITS)) for op in ops]
+        return decode(ordered, sources, records, some(256), dtypes[some(len(dtypes))])
 
     def fed(first: int, second: int) -> Program:
         for _ in range(TRIES):
@@ -123,17 +125,27 @@ class _Decoder:
 
     __name__ = "decode"
 
-    def __init__(self, contracts: Sequence[Contract]) -> None:
+    def __init__(self, contracts: Sequence[Contract], dtypes: Sequence[str]) -> None:
         self.contracts = contracts
+        self.dtypes = dtypes
 
-    def __call__(
-        self,
-        sources: Sequence[tuple[int, int]],
-        records: Sequence[Record],
-        seed: int,
-        dtype: str,
-    ) -> Program:
-        return decode(self.contracts, sources, records, seed, dtype)
+    def __call__(self, head: bytes, records: Sequence[bytes]) -> Program:
+        repeated, inputs, *sources, seed, dtype = head
+        return decode(
+            self.contracts,
+            [(sources[2 * i] % len(SHAPES), sources[2 * i + 1]) for i in range(1 + inputs % 3)],
+            [self.record(record) for record in records] * (REPEATED if repeated % 16 == 15 else 1),
+            seed,
+            self.dtypes[dtype % len(self.dtypes)],
+        )
+
+    def record(self, record: bytes) -> Record:
+        """The numbers that some bytes stand for."""
+        return (
+            int.from_bytes(record[:2], "big") % len(self.contracts),
+            RECENT[record[2] % len(RECENT)],
+            int.from_bytes(record[3:], "little"),
+        )
 
     def __repr__(self) -> str:
         return self.__name__
