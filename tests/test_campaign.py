@@ -15,11 +15,12 @@ from dezero import Variable
 from dezero.contract import Array, Contract
 from dezero.verify import campaign, strategies
 from dezero.verify.campaign import MOST_UNRESOLVED, Plan, Tally, reduced, run
+from dezero.verify.decoding import KINDS
 from dezero.verify.engines import Engine
-from dezero.verify.engines.dezero import DezeroEngine
+from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
-from dezero.verify.strategies import ALONE, swept
+from dezero.verify.strategies import alone_in, swept
 from dezero.verify.trial import Broken, Trial
 
 FEW_LAWS = ("runs", "value", "gradient", "isolation")
@@ -201,10 +202,11 @@ class WrongAfter(DezeroEngine):
 
 
 def test_the_sweep_finds_any_pair_within_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "SHARD", 6 * ALONE + 36)
     ops = ("add", "sin", "tanh", "exp", "mul", "neg")
+    alone = sum(len(KINDS) * alone_in(CONTRACTS[op]) for op in ops)
+    monkeypatch.setattr(campaign, "SHARD", alone + 36)
     for first, second in (("tanh", "exp"), ("neg", "sin"), ("exp", "exp")):
-        tally = run(plan(WrongAfter(first, second), ops, examples=6 * ALONE + 36, laws=("value",)))
+        tally = run(plan(WrongAfter(first, second), ops, examples=alone + 36, laws=("value",)))
         found = tally.counterexample
         assert found is not None
         assert found.program is not None

@@ -49,6 +49,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.target verify.report verify.strength",
         "verify.strength_report",
         "verify",
+        "verify.cli.arguments",
+        "verify.cli.*",
         "verify.cli",
         "__main__",
     )

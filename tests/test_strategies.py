@@ -6,7 +6,7 @@ import importlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import Phase, find, given, seed, settings
 
-from dezero.contract import Shapes
+from dezero.contract import Contract, Shapes
 from dezero.verify import strategies
 from dezero.verify.campaign import Tally
+from dezero.verify.decoding import KINDS
 from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.evaluation import evaluate
 from dezero.verify.program import Program
-from dezero.verify.strategies import ALONE, programs, swept
+from dezero.verify.strategies import alone_in, programs, swept
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +150,16 @@ def tallied(programs: Sequence[Program]) -> Tally:
     return tally
 
 
+def alone(contracts: Mapping[str, Contract]) -> int:
+    """How many programs of one operation come first in a round."""
+    return sum(len(KINDS) * alone_in(contract) for contract in contracts.values())
+
+
 def the_round(ops: Sequence[str], seed: int = 1) -> list[Program]:
     """The first round of a sweep over some operations."""
     contracts = {op: CONTRACTS[op] for op in ops}
     n = len(ops)
-    return list(islice(swept(contracts, ("float64",), seed), ALONE * n + n * n))
+    return list(islice(swept(contracts, ("float64",), seed), alone(contracts) + n * n))
 
 
 FITTING = {"square", "log1p", "softplus", "sin", "tanh", "sigmoid", "reshape", "swapaxes"}
@@ -162,12 +168,12 @@ FITTING = {"square", "log1p", "softplus", "sin", "tanh", "sigmoid", "reshape", "
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_each_operation_comes_alone_in_a_sweep(seed: int) -> None:
-    first = list(islice(swept(CONTRACTS, ("float64",), seed), ALONE * len(CONTRACTS)))
+    first = list(islice(swept(CONTRACTS, ("float64",), seed), alone(CONTRACTS)))
     assert set(tallied(first).operations) == set(CONTRACTS)
     for program in first:
         ops = {step.op for step in program.steps}
         assert len(ops - FITTING) <= 1
-    assert sum(len(program.steps) == 1 for program in first) > 0.8 * len(first)
+    assert sum(len(program.steps) == 1 for program in first) > 0.75 * len(first)
 
 
 def test_each_feeds_each_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,13 +213,13 @@ def test_a_sweep_depends_on_its_seed_alone() -> None:
 
 def test_a_sweep_has_the_element_types_that_are_asked_for() -> None:
     for dtypes in (("float32",), ("float64", "float32")):
-        drawn = {program.dtype.name for program in islice(swept(CONTRACTS, dtypes, 1), 100)}
+        drawn = {program.dtype.name for program in islice(swept(CONTRACTS, dtypes, 1), 1200)}
         assert drawn == set(dtypes)
 
 
 def test_a_second_round_has_other_programs() -> None:
     contracts = {op: CONTRACTS[op] for op in ("sin", "mul", "sum")}
-    length = 3 * ALONE + 9
+    length = alone(contracts) + 9
     rounds = list(islice(swept(contracts, ("float64",), 1), 2 * length))
     first, second = (
         [program.to_json() for program in half] for half in (rounds[:length], rounds[length:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
@@ -166,6 +167,8 @@ def _index(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> Attribut
         rows = np.array([0, x.shape[0] - 1, 0])
         deep = x.ndim > 1 and x.shape[1] and bits.choose(2)
         return (rows, np.array([0, 0, x.shape[1] - 1])) if deep else rows
+    if kind == 3 and x.ndim:  # nothing
+        return slice(1, 1)
     items = tuple(_index_of_axis(n, bits) for n in x.shape[: bits.choose(x.ndim + 1)])
     if kind == 4:
         return (None, *items)
@@ -210,11 +213,11 @@ def _stride(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> Attribu
 
 def _padding(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> AttributeValue:
     """No more than a window has room for: one that saw nothing else would be of no use."""
-    chosen = 0 if "input_shape" in made else (0, 1, (0, 1), (1, 0))[bits.choose(4)]
-    fits = "kernel_size" not in made or all(
-        p < k for p, k in zip(pair(chosen), pair(made["kernel_size"]), strict=True)
-    )
-    return chosen if fits else 0
+    if "input_shape" in made:
+        return 0
+    kernel = pair(made.get("kernel_size", 2))
+    fitting = [p for p in (0, 1, (0, 1), (1, 0)) if all(map(operator.lt, pair(p), kernel))]
+    return fitting[bits.choose(len(fitting))]
 
 
 def _kernel(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> AttributeValue:

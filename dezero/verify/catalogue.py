@@ -25,3 +25,10 @@ def _operations() -> dict[str, type[Operation | Composite]]:
 
 OPERATIONS: Mapping[str, type[Operation | Composite]] = MappingProxyType(_operations())
 """Every operation of dezero, by its name in programs."""
+
+CORE = (
+    *("add", "sub", "mul", "div", "neg", "pow", "square", "sqrt", "exp", "log", "sin", "cos", "tanh"),
+    *("sigmoid", "relu", "maximum", "sum", "mean", "broadcast_to", "sum_to", "reshape", "transpose"),
+    *("matmul", "softmax", "concatenate", "split"),
+)
+"""The profile `core`: what every port has, with all attributes. All of `OPERATIONS` is `extended`."""

@@ -61,19 +61,21 @@ def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
         elif number % 8 == 2:  # many magnitudes
             values = values * 10.0 ** random.integers(-9, 3, size)
         elif number % 16 == 4:  # large ones: where something saturates, and where something overflows
-            values = random.choice((1.0, 1.0, -1.0), size) * 10.0 ** random.uniform(2.0, 3.7, size)
-        elif number % 16 == 12:  # tiny ones
-            values = values * 1e-6
-        elif number % 8 == 3:  # positive
+            values = random.choice((1.0, 1.0, -1.0), size) * 10.0 ** random.uniform(2.5, 3.7, size)
+        elif number % 16 == 12:  # tiny ones: so that 1 + x is rounded, though x has few digits
+            values = values * 1e-14
+        elif number % 16 == 3:  # positive
             values = np.abs(values) + 0.1
+        elif number % 16 == 11:  # negative: less than what pads, or than nothing at all
+            values = -np.abs(values) - 0.1
     bounded: Array = np.clip(values, -LARGEST[dtype] / 2, LARGEST[dtype] / 2)
     return bounded.astype(np.float32).astype(dtype).reshape(shape)
 
 
 TIED = range(8, 16)
 """The numbers of which `input_array` makes arrays of one value."""
-KINDS = (*(range(16 + rest, 256, 16) for rest in (1, 4, 0, 12)), TIED)
-"""The numbers of which it makes few different values, large, any, tiny, and tied."""
+KINDS = (*(range(16 + rest, 256, 16) for rest in (1, 4, 0, 12, 11)), TIED)
+"""The numbers of which it makes few different values, large, any, tiny, negative, and tied."""
 
 
 @dataclass
@@ -96,9 +98,12 @@ class _Value:
 class _Builder:
     """A program that is being made, with the values of its steps."""
 
-    def __init__(self, contracts: Sequence[Contract], inputs: Sequence[Array], dtype: str) -> None:
+    def __init__(
+        self, contracts: Sequence[Contract], inputs: Sequence[Array], dtype: str, as_given: bool = False
+    ) -> None:
         self.contracts = {contract.name: contract for contract in contracts}
         self.dtype = dtype
+        self.as_given = as_given
         self.values = [_Value(x, True, given=True) for x in inputs]
         self.steps: list[Step] = []
 
@@ -215,10 +220,22 @@ def decode(
     records: Sequence[Record],
     seed: int,
     dtype: str,
+    *,
+    as_given: bool = False,
 ) -> Program:
-    """The program that some records stand for: never an error, and never empty."""
+    """The program that some records stand for: never an error, and never empty.
+
+    Args:
+        contracts: The operations, simple ones first.
+        sources: For each input the number of its shape, and of its numbers.
+        records: What the steps are made of.
+        seed: What outputs and seeds are made of.
+        dtype: The element type.
+        as_given: Whether the inputs are always taken as they are. Else other ones come in their place
+            now and then, on which an operation has a kink.
+    """
     inputs = [input_array(SHAPES[shape], number, dtype) for shape, number in sources]
-    builder = _Builder(contracts, inputs, dtype)
+    builder = _Builder(contracts, inputs, dtype, as_given)
     for op, first, bits in records:
         _add_step(builder, contracts[op], first, Bits(bits))
     program = builder.program(seed)
@@ -264,7 +281,7 @@ def _add_step(builder: _Builder, contract: Contract, first: int, bits: Bits) -> 
         if shaped is None:
             shaped = builder.input(_shape_of_size(contract, 6, bits), bits.choose(256))
         candidates = [shaped]
-    if contract.kinks is not None or contract.domain is not REALS:
+    if not builder.as_given and (contract.kinks is not None or contract.domain is not REALS):
         chosen = bits.choose(4)
         if chosen == 3:  # simple and tied values often lie on a kink, or are a special case
             candidates = [builder.input(builder.values[candidates[0]].array.shape, bits.choose(16))]

@@ -27,8 +27,8 @@ HEAD = 10
 each of three, the seed, the element type."""
 BITS = 32
 """How long the number is that a record makes its choices from, in bits."""
-ALONE = 2 * len(KINDS)
-"""How often each operation comes alone in a round of `swept`: with inputs of each kind in turn."""
+MOST_ROUNDS = 4
+"""How often an operation comes alone with inputs of each kind, at the most, in a round of `swept`."""
 REPEATED = 5
 """How often the records of one program in sixteen are repeated, each time on other operands."""
 SEVERAL = [i for i, shape in enumerate(SHAPES) if math.prod(shape) > 1]
@@ -74,16 +74,19 @@ def swept(contracts: Mapping[str, Contract], dtypes: Sequence[str], seed: int) -
     def some(n: int) -> int:
         return int(random.integers(n))
 
-    def made(*ops: int, of_kind: int | None = None) -> Program:
-        shapes: Sequence[int] = range(len(SHAPES)) if of_kind is None else SEVERAL
-        numbers: Sequence[int] = range(256) if of_kind is None else KINDS[of_kind % len(KINDS)]
+    def made(*ops: int, of_kind: Sequence[int] | None = None) -> Program:
+        alone = of_kind is not None
+        shapes = SEVERAL if alone else range(len(SHAPES))
+        numbers = range(256) if of_kind is None else of_kind
         first, second = some(len(shapes)), some(len(shapes))
         second = second if some(2) else first  # of one shape they fit together
         number, other = numbers[some(len(numbers))], numbers[some(len(numbers))]
-        tied = of_kind is not None and KINDS[of_kind % len(KINDS)] is TIED and some(2) == 0
-        sources = [(shapes[first], number), (shapes[second], number if tied else other)]
+        other = number if of_kind is TIED and some(2) else other
+        sources = [(shapes[first], number), (shapes[second], other)]
         records = [(op, 0, some(2**BITS)) for op in ops]
-        return decode(ordered, sources, records, some(256), dtypes[some(len(dtypes))])
+        # Alone in the first type: there is most room for what is large, or tiny.
+        dtype = dtypes[0 if alone else some(len(dtypes))]
+        return decode(ordered, sources, records, some(256), dtype, as_given=alone)
 
     def fed(first: int, second: int) -> Program:
         for _ in range(TRIES):
@@ -93,13 +96,20 @@ def swept(contracts: Mapping[str, Contract], dtypes: Sequence[str], seed: int) -
                 return program
         return made(first, second)
 
-    everything = range(len(ordered))
+    rounds = [alone_in(contract) for contract in ordered]
     while True:
-        for i in range(ALONE):
-            for op in everything:  # the simple before what may be made of them
-                yield made(op, of_kind=i)
+        for i in range(MOST_ROUNDS):
+            for kind in KINDS:
+                for op, n in enumerate(rounds):  # the simple before what may be made of them
+                    if i < n:
+                        yield made(op, of_kind=kind)
         for pair in random.permutation(len(ordered) ** 2):
             yield fed(*divmod(pair, len(ordered)))
+
+
+def alone_in(contract: Contract) -> int:
+    """How often an operation comes alone with each kind of inputs: once for all that it takes."""
+    return min(MOST_ROUNDS, (contract.arity or 2) + len(contract.attributes))
 
 
 def programs_made_by(make: Callable[[int, int], Program | None], n_shapes: int) -> Programs:

@@ -95,8 +95,12 @@ class Strength:
 
 
 def rightly(fault: Fault, found: Counterexample) -> bool:
-    """Whether a law accuses a fault that may: one of its own, or the first in which a crash shows."""
-    return found.law in fault.laws or found.broken.expected == "no exception"
+    """Whether a law accuses a fault that may: one of its own, or the first in which a crash shows.
+
+    A wrong gradient is named by `kink` where a value lies on one: there that is the law of gradients.
+    """
+    law = "gradient" if found.law == "kink" and "kink" not in fault.laws else found.law
+    return law in fault.laws or found.broken.expected == "no exception"
 
 
 def catch(fault: Fault, seed: int, examples: int) -> Catch | None:

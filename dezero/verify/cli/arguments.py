@@ -1,0 +1,119 @@
+"""What several commands share: exit codes, errors, the types of arguments, files that are written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from dezero.contract import interval
+from dezero.verify.program import Json
+from dezero.verify.target import Given
+
+HELD, COUNTEREXAMPLE, USAGE, NOT_STARTED, NOTHING_RAN = 0, 1, 2, 3, 5
+"""The exit codes."""
+
+
+AddCommand: TypeAlias = Callable[..., argparse.ArgumentParser]
+"""What makes the parser of a new command: takes its name, and what `argparse.ArgumentParser` does."""
+
+
+class UsageError(Exception):
+    """The command's arguments cannot be used; exit code 2."""
+
+
+class NotStarted(Exception):
+    """What the command needs could not be loaded or started; exit code 3."""
+
+
+def count(text: str) -> int:
+    """A number of programs, or of campaigns."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of programs; expected 1 or more")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A seed."""
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number from 0")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """A duration, in seconds."""
+    matched = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smh]?)", text)
+    if matched is None or float(matched[1]) == 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no duration; expected for instance 30s, 10m or 2h"
+        )
+    return float(matched[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[matched[2]]
+
+
+def names(text: str) -> list[str]:
+    """Names, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def domain(text: str) -> Given:
+    """Where an argument of a function lies, and its shape if it is given."""
+    bounds, _, shape = text.partition("@")
+    low, colon, high = bounds.partition(":")
+    try:
+        if not colon:
+            raise ValueError("no colon")
+        domain = interval(float(low or "-inf"), float(high or "inf"))
+        if not _:
+            return domain
+        return domain, tuple(int(n) for n in shape.split(",") if n.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no domain ({error}); expected LOW:HIGH or LOW:HIGH@SHAPE, as in -1:1@2,3"
+        ) from None
+
+
+def chosen(given: Sequence[str] | None, known: Sequence[str], what: str) -> list[str]:
+    """The names asked for, or all; raises UsageError on one that is not known."""
+    for name in given or ():
+        if name not in known:
+            raise UsageError(f"no {what} is called {name!r}; there are: {', '.join(known)}")
+    return [name for name in known if given is None or name in given]
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            file.write(text)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def write_if(path: Path | None, text: Callable[[], str]) -> None:
+    """Writes a file if it was asked for."""
+    if path is not None:
+        write(path, text())
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Mapping[str, Json]]) -> None:
+    """Rows as a table in Markdown; what is in the first column is code."""
+    print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles))
+    for row in rows:
+        cells = [str(row[title] or "").replace("|", "\\|") for title in titles]
+        print("| `" + cells[0] + "` | " + " | ".join(cells[1:]) + " |")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The time limits of a port."""
+    parser.add_argument(
+        "--start-limit", type=duration, default=10.0, metavar="T", help="of a port (default 10s)"
+    )
+    parser.add_argument(
+        "--program-limit", type=duration, default=2.0, metavar="T", help="of a port (default 2s)"
+    )

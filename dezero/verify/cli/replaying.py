@@ -1,0 +1,89 @@
+"""`dezero replay`: hold a target against the laws on one program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from dezero.verify import report
+from dezero.verify.cli import arguments, targets
+from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageError
+from dezero.verify.engines import Engine
+from dezero.verify.engines.port import PortEngine
+from dezero.verify.evaluation import evaluate
+from dezero.verify.laws import LAWS
+from dezero.verify.program import Json, Program, ProgramError
+from dezero.verify.trial import Broken, Unresolved
+
+
+def define(add: AddCommand) -> None:
+    """Defines the command."""
+    replay = add(
+        "replay",
+        help="hold a target against the laws on one program",
+        usage="%(prog)s [options] FILE [TARGET]\n       %(prog)s [options] FILE -- COMMAND ...",
+    )
+    replay.add_argument(
+        "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
+    )
+    replay.add_argument(
+        "target", nargs="?", default="dezero", metavar="TARGET", choices=sorted(targets.ENGINES)
+    )
+    arguments.add_limits(replay)
+    replay.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    try:
+        text = cast(Path, options.file).read_text(encoding="utf-8")  # by argparse's type=
+    except OSError as error:
+        raise UsageError(f"{options.file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ProgramError(f"{options.file} is not UTF-8: {error.reason}") from None
+    program = Program.from_json(_program_in(text))
+    with targets.port(options) as port:
+        return _replayed(program, targets.ENGINES[options.target]() if port is None else port)
+
+
+def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever variables
+    for number, step in enumerate(program.steps):
+        if step.op not in engine.contracts:
+            raise ProgramError(f"step {number}: {engine.name} has no operation {step.op!r}")
+    evaluate(program)
+    trial = targets.trial_of(engine, program)
+    trial.check()
+    code = HELD
+    for name, law in LAWS.items():
+        if name == "second_order" and not engine.differentiates_twice:
+            continue
+        if isinstance(engine, PortEngine) and name not in engine.laws:
+            continue
+        try:
+            law.hold(trial)
+            print(f"held        {name}")
+        except Unresolved as reason:
+            print(f"unresolved  {name}: {reason}")
+        except Broken as broken:
+            code = COUNTEREXAMPLE
+            print(f"broken      {name}: {law.sentence}")
+            print(f"            {broken.what}: expected {broken.expected}, found {broken.found}")
+        except Exception as error:  # whatever an engine does with a valid program
+            code = COUNTEREXAMPLE
+            print(f"broken      {name}: {type(error).__name__}: {error}")
+    print()
+    print(report.snippet(program, engine.module), end="")
+    return code
+
+
+def _program_in(text: str) -> str:
+    """The program's own JSON: also out of a counterexample, where it stands under "program"."""
+    if len(text) < 10**6:
+        try:
+            decoded = cast(Json, json.loads(text))  # JSON and nothing else
+        except (ValueError, RecursionError):
+            return text  # Program.from_json says what is wrong
+        if isinstance(decoded, dict) and isinstance(decoded.get("program"), dict):
+            return json.dumps(decoded["program"])
+    return text

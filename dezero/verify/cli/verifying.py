@@ -1,0 +1,215 @@
+"""`dezero verify`: hold a target against the laws, on random programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from dezero.verify import campaign, report
+from dezero.verify.campaign import Plan, Tally
+from dezero.verify.cli import arguments, targets
+from dezero.verify.cli.arguments import AddCommand, UsageError
+from dezero.verify.engines import Engine
+from dezero.verify.engines.port import PortEngine
+from dezero.verify.laws import LAWS
+from dezero.verify.report import Report
+from dezero.verify.target import Given
+
+DTYPES: dict[str, tuple[str, ...]] = {
+    "float64": ("float64",),
+    "float32": ("float32",),
+    "both": ("float64", "float64", "float64", "float32"),
+}
+
+
+def define(add: AddCommand) -> None:
+    """Defines the command."""
+    verify = add(
+        "verify",
+        help="hold a target against the laws, on random programs",
+        description="Hold a target against the laws, on random programs. "
+        "Exit codes: 0 all held, 1 a counterexample (or too much unresolved), 2 wrong usage, "
+        "3 the target did not start, 5 nothing ran.",
+        usage="%(prog)s [options] [TARGET]\n       %(prog)s [options] -- COMMAND ...",
+    )
+    verify.add_argument(
+        "target",
+        nargs="?",
+        default="dezero",
+        metavar="TARGET",
+        help="dezero (default), core_simple, or package.module:name of a function of Variables "
+        "or of a Function class; or, behind --, the command of a port",
+    )
+    budget = verify.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--examples", type=arguments.count, metavar="N", help="the number of programs (default 1000)"
+    )
+    budget.add_argument("--time", type=arguments.duration, metavar="T", help="how long: 30s, 10m, 2h")
+    verify.add_argument(
+        "--seed", type=arguments.seed, metavar="S", help="the seed (default: random, and shown)"
+    )
+    verify.add_argument("--laws", type=arguments.names, metavar="A,B", help="only these laws")
+    verify.add_argument("--ops", type=arguments.names, metavar="A,B", help="only these operations")
+    verify.add_argument(
+        "--dtype", choices=sorted(DTYPES), default="both", help="the inputs' element type"
+    )
+    verify.add_argument("--order", type=int, choices=(1, 2), default=2, help="1: no second derivatives")
+    verify.add_argument(
+        "--certify", action="store_true", help="prove every gradient by enclosures, too"
+    )
+    verify.add_argument(
+        "--domain",
+        action="append",
+        type=arguments.domain,
+        metavar="LOW:HIGH[@SHAPE]",
+        help="where an argument of a function lies, once for each: 0:inf, -1:1@2,3",
+    )
+    verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
+    verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
+    verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
+    verify.add_argument("--save", type=Path, metavar="DIR", help="write counterexamples to a folder")
+    arguments.add_limits(verify)
+    verify.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    with targets.port(options) as port:
+        return _verified(
+            options, targets.target(options) if port is None else targets.target_of(port, options)
+        )
+
+
+def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
+    laws = target.laws
+    if options.order == 1:
+        laws = [law for law in laws if law != "second_order"]
+    if not laws:
+        raise UsageError("no law is left to check")
+    seed: int = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    plan = Plan(
+        target.trial,
+        target.contracts,
+        laws,
+        seed,
+        None if options.time else options.examples or (1000 if target.prepared is None else 100),
+        options.time,
+        options.certify,
+        _dtypes(options.dtype, target.engine),
+        target.prepared.programs if target.prepared else None,
+    )
+    tally = _run(plan, target)
+    again = _again(options, seed)
+    made = Report(target.name, target.module, laws, seed, again, target.contracts, tally)
+    saved = _save(options.save, made)
+    print(report.summary(made))
+    if isinstance(target.engine, PortEngine):
+        print(_not_claimed(target.engine))
+    if tally.counterexample is not None:
+        print()
+        print(report.explain(made, tally.counterexample, saved), end="")
+        print(targets.last_words(tally.counterexample.broken.__cause__), end="")
+    for path, text in (
+        (options.json, report.to_json),
+        (options.junit, report.to_junit),
+        (options.markdown, report.to_markdown),
+    ):
+        if path is not None:
+            arguments.write(path, text(made))
+    return made.exit_code
+
+
+def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
+    """The element types of the inputs: of those chosen, what a port computes in."""
+    if not isinstance(engine, PortEngine):
+        return DTYPES[chosen]
+    known = engine.capabilities.dtypes
+    dtypes = [dtype for dtype in DTYPES[chosen] if dtype in known]
+    if not dtypes:
+        raise UsageError(f"the port computes in {', '.join(known)}, not in {chosen}")
+    return dtypes
+
+
+def _not_claimed(engine: PortEngine) -> str:
+    """Who it is, and what it does not declare: that was not verified."""
+    who = engine.capabilities
+    missing = [f"{name} ({why})" if why else name for name, why in engine.not_claimed.items()]
+    missing += [f"the law {law}" for law in LAWS if law not in engine.laws]
+    return f"port: {who.name} {who.version}, {who.language}\nnot claimed: {', '.join(missing)}"
+
+
+def _again(options: argparse.Namespace, seed: int) -> str:
+    """The arguments with which the same programs are drawn again."""
+    parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
+    for name in ("examples", "dtype", "order"):
+        value = getattr(options, name)
+        if value is not None and value != {"dtype": "both", "order": 2}.get(name):
+            parts += [f"--{name}", str(value)]
+    for name in ("laws", "ops"):
+        if getattr(options, name):
+            parts += [f"--{name}", ",".join(getattr(options, name))]
+    domains: list[Given] = options.domain or []
+    for given in domains:
+        domain, shape = given if isinstance(given, tuple) else (given, None)
+        end = "" if shape is None else "@" + ",".join(map(str, shape))
+        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+    return shlex.join(parts + (["--", *options.port] if options.port else []))
+
+
+def _run(plan: Plan, target: targets.Chosen) -> Tally:
+    """Runs a campaign, with progress on a terminal and lines elsewhere."""
+    console = Console(stderr=True)
+    n_ops = len(target.contracts)
+
+    def state(tally: Tally) -> str:
+        rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
+        return (
+            f"{tally.examples} programs, {rate:.0f}/s, "
+            f"{len(tally.operations)} of {n_ops} operations, {tally.unresolved_share:.1%} unresolved"
+        )
+
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("random programs", total=plan.examples)
+
+            def show(tally: Tally) -> None:
+                progress.update(task, description=state(tally), completed=tally.examples)
+
+            tally = campaign.run(plan, show)
+            progress.update(task, description="standing laws", total=None)
+            return _standing(plan, target, tally)
+    due = 10.0
+
+    def tell(tally: Tally) -> None:
+        nonlocal due
+        if tally.elapsed >= due:
+            print(state(tally), file=sys.stderr, flush=True)
+            due = tally.elapsed + 10.0
+
+    return _standing(plan, target, campaign.run(plan, tell))
+
+
+def _standing(plan: Plan, target: targets.Chosen, tally: Tally) -> Tally:
+    """What no random program decides, when all have held."""
+    if target.prepared is None and tally.counterexample is None:
+        campaign.standing(target.engine, plan.laws, tally, plan.seed)
+    return tally
+
+
+def _save(folder: Path | None, made: Report) -> Path | None:
+    """Writes a counterexample to a folder; its file name follows from what it is."""
+    found = made.tally.counterexample
+    if folder is None or found is None:
+        return None
+    path = folder / f"{found.law}-seed-{found.seed}.json"
+    arguments.write(path, json.dumps(report.counterexample_to_dict(found), indent=1) + "\n")
+    return path
