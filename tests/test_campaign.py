@@ -45,10 +45,7 @@ def counted(tally: Tally) -> tuple[object, ...]:
         tally.examples,
         tally.held,
         tally.unresolved,
-        tally.operations,
-        tally.pairs,
-        tally.steps,
-        tally.kinked,
+        tally.coverage,
         tally.worst_margin,
     )
 
@@ -98,7 +95,7 @@ def test_another_seed_gives_another_campaign() -> None:
 def test_the_number_of_examples_is_kept(examples: int) -> None:
     tally = run(plan(DezeroEngine(), examples=examples))
     assert tally.examples == examples
-    assert tally.steps.total() == examples
+    assert tally.coverage.steps.total() == examples
     assert tally.held["gradient"] + tally.unresolved["gradient", ""] == examples
 
 
@@ -126,9 +123,9 @@ def test_the_listener_hears_how_far_it_is() -> None:
 
 def test_only_the_chosen_operations_occur() -> None:
     tally = run(plan(DezeroEngine(), ["add", "mul", "sin"]))
-    assert set(tally.operations) == {"add", "mul", "sin"}
-    assert ("add", "mul") in tally.pairs
-    assert tally.missing_pairs({"add": DezeroEngine().contracts["add"]}) == []
+    assert set(tally.coverage.operations) == {"add", "mul", "sin"}
+    assert ("add", "mul") in tally.coverage.pairs
+    assert tally.coverage.missing_pairs({"add": DezeroEngine().contracts["add"]}) == []
 
 
 def test_only_the_chosen_laws_are_asked() -> None:
@@ -348,4 +345,4 @@ def test_a_campaign_resolves_nearly_all() -> None:
     assert tally.counterexample is None, tally.counterexample
     assert tally.unresolved_share <= MOST_UNRESOLVED
     assert 0 < tally.worst_margin <= 1
-    assert tally.kinked > 0
+    assert tally.coverage.features["kink"] > 0

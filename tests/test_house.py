@@ -30,7 +30,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "models",
         "dezero",  # the package itself re-exports what stands below
         # The kit stands on the library; nothing below imports it.
-        "verify.program verify.balls verify.catalogue",
+        "verify.program verify.balls verify.catalogue verify.schemas",
         "verify.reference",
         "verify.reference_nn verify.reference_conv",
         "verify.evaluation",
@@ -38,15 +38,19 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.engines.*",  # the engines themselves
         "verify.magnitude",
         "verify.trial",
-        "verify.lifetimes verify.standing verify.serve verify.engines.port",  # it brings its trial
-        "verify.laws",
-        "verify.attributes verify.decoding",
-        "verify.strategies verify.planting verify.proofs",  # verify.proofs: what a proof is
+        "verify.lifetimes verify.standing verify.serve",
+        "verify.engines.opaque verify.engines.port",  # they bring their trials
+        "verify.engines.peers",  # what one is
+        "verify.engines.peers.*",
+        "verify.laws verify.known",
+        "verify.attributes verify.decoding verify.specification",
+        "verify.claims verify.coverage verify.strategies verify.planting",
+        "verify.proofs",  # what a proof is
         "verify.faulty_engine verify.faulty_rules",
         "verify.faults",
         "verify.proofs.*",  # the ways to prove
-        "verify.campaign",
-        "verify.target verify.report verify.strength",
+        "verify.campaign verify.corpus",
+        "verify.smoke verify.target verify.report verify.drawing verify.strength",
         "verify.strength_report",
         "verify",
         "verify.cli.arguments",
@@ -61,7 +65,7 @@ on that of ``package.*`` if there is one."""
 MAY_IMPORT_ON_CALL = {"cuda", "datasets", "models", "pictures", "transforms", "utils"}
 """Modules with functions that need a package which dezero itself does not need."""
 
-MAY_IMPORT_HYPOTHESIS = {"verify.strategies", "verify.campaign"}
+MAY_IMPORT_HYPOTHESIS = {"verify.strategies", "verify.drawing", "verify.campaign"}
 
 
 def module_name(path: Path) -> str:

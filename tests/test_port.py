@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -16,7 +18,7 @@ import pytest
 
 from dezero.contract import Array
 from dezero.verify import cli
-from dezero.verify.engines import port
+from dezero.verify.engines import opaque, port
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.engines.port import KEPT, PortEngine, PortError, PortTrial
 from dezero.verify.laws import LAWS
@@ -88,7 +90,9 @@ def test_our_own_port_keeps_the_laws() -> None:
         encoding="utf-8",
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f": held. 120 programs, {len(port.VALUE_LAWS + port.GRADIENT_LAWS)} laws" in ran.stdout
+    assert (
+        f": held. 120 programs, {len(opaque.VALUE_LAWS + opaque.GRADIENT_LAWS) + 1} laws" in ran.stdout
+    )
     assert "covered: " in ran.stdout
     assert f"of {len(CONTRACTS)} operations" in ran.stdout
     assert "port: dezero " in ran.stdout
@@ -162,7 +166,7 @@ def test_what_dezero_loses_counts_for_values_and_for_gradients(
     def all_of_it(xs: Sequence[Array], ys: Sequence[Array]) -> list[Array]:
         return [np.ones(()) for _ in xs]
 
-    monkeypatch.setattr(port, "_differences", all_of_it)
+    monkeypatch.setattr(opaque, "_differences", all_of_it)
     engine = PortEngine(hostile(folder))
     try:
         trial = PortTrial(engine, GOOD)
@@ -193,6 +197,7 @@ def test_what_dezero_loses_by_rounding_a_port_may_lose() -> None:
 
 PLANTED = """
 import sys
+import time
 from dezero.functions import Sin
 from dezero.verify import serve
 
@@ -207,7 +212,7 @@ def test_a_planted_fault_is_found_and_shrunk(
     script = tmp_path / "planted.py"
     script.write_text(PLANTED, "utf-8")
     command = [sys.executable, str(script)]
-    assert verify("--save", str(tmp_path), "--", *command) == 1
+    assert verify("--order", "1", "--save", str(tmp_path), "--", *command) == 1
     shown = capsys.readouterr().out
     assert "The law `gradient` is broken" in shown
     saved = tmp_path / "gradient-seed-1.json"
@@ -488,3 +493,170 @@ def test_an_interrupted_port_is_ended(folder: Path, monkeypatch: pytest.MonkeyPa
     assert len(killed) == 1
     engine.run(GOOD)
     engine.stop()
+
+
+# --- second order -------------------------------------------------------------------------------------
+
+
+def test_second_order_is_checked_across_the_pipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A port whose Hessian is wrong, but not its gradient."""
+    script = tmp_path / "planted.py"
+    script.write_text(
+        "import sys\nfrom dezero.verify import serve\nproducts = serve._products\n"
+        "serve._products = lambda *of: tuple(1.001 * h for h in products(*of))\n"
+        "sys.exit(serve.main())\n",
+        "utf-8",
+    )
+    assert verify("--laws", "gradient,second_order", "--", sys.executable, str(script)) == 1
+    shown = capsys.readouterr().out
+    assert "The law `second_order` is broken" in shown
+    assert "(1 step)" in shown
+
+
+def test_second_order_of_a_port_without_mul_and_without_wider_precision() -> None:
+    engine = PortEngine(SERVE)
+    try:
+        trial = PortTrial(engine, GOOD)
+        assert trial.spread_of(lambda engine, program: np.array([1.0 + program.inputs[0][0]])) < 1e-15
+        for given in (GOOD, GOOD.astype("float32")):
+            LAWS["second_order"].hold(PortTrial(engine, given))
+    finally:
+        engine.stop()
+
+
+# --- more hostile ones --------------------------------------------------------------------------------
+
+GIGABYTE = "chunk = b'x' * 2**20\nfor _ in range(1024): os.write({}, chunk)\ntime.sleep(1000)"
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (GIGABYTE.format(1), "a line longer than 16000000 bytes|no reply within"),
+        (GIGABYTE.format(2), "no reply within"),
+        ("while True: say(b'\\n' * 2**16)", "not JSON|nobody asked for"),
+    ],
+)
+def test_a_flood_takes_bounded_memory(bad: str, message: str, folder: Path) -> None:
+    engine = PortEngine(hostile(folder, bad), seconds_to_run=3)
+    try:
+        engine.run(GOOD)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(PortError, match=message):
+            engine.run(BAD)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert after - before < 200_000  # KiB; a line of 16 MB, some times over, and no gigabyte
+        engine.run(GOOD)
+    finally:
+        engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (
+            "r = json.dumps(port.answer(request))\n"
+            "say(r.replace('\"data\": [', '\"data\": [' + '9' * 10**6 + ', ').encode() + b'\\n')",
+            "not JSON: Exceeds the limit|numbers for shape",
+        ),
+        (
+            "r = json.dumps(port.answer(request))\n"
+            "say(r.replace('\"data\": [', '\"data\": [1.' + '9' * 10**6 + ', ').encode() + b'\\n')",
+            "numbers for shape",
+        ),
+        (
+            "r = port.answer(request)\nr['values'][0]['data'][0] = float('nan')\n"
+            "say(json.dumps(r).encode() + b'\\n')",
+            "NaN is not a JSON number; write it as a string",
+        ),
+        (
+            "r = port.answer(request)\nr['values'][0]['shape'] = [10**9, 10**9]\n"
+            "say(json.dumps(r).encode() + b'\\n')",
+            "at most 1000000 elements",
+        ),
+        ("time.sleep(0.7)\nreply(request)", r"no reply within 0\.5 s"),
+    ],
+)
+def test_a_reply_that_is_none(bad: str, message: str, folder: Path) -> None:
+    engine = PortEngine(hostile(folder, bad), seconds_to_run=0.5)
+    try:
+        with pytest.raises(PortError, match=message):
+            engine.run(BAD)
+        engine.run(GOOD)  # and a late answer is not taken for that to another request
+    finally:
+        engine.stop()
+
+
+def test_a_child_that_fled_does_not_block(folder: Path) -> None:
+    """One in a session of its own holds the pipes open; who reads them gives up in time."""
+    fled = (
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(6)'], start_new_session=True)"
+    )
+    engine = PortEngine(hostile(folder, fled + "\nos._exit(1)"), seconds_to_run=0.5)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(PortError, match=r"no reply within|closed its output"):
+            engine.run(BAD)
+        engine.run(GOOD)
+        assert time.monotonic() - begun < 5
+    finally:
+        engine.stop()
+
+
+# --- the smoke test -----------------------------------------------------------------------------------
+
+
+def smoke(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, str]:
+    code = cli.main(["smoke", "--start-limit", "5s", "--program-limit", "1s", "--", *command])
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert text.count("\n") == 1, text
+    return code, text
+
+
+def test_smoke_of_a_port_that_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = smoke(capsys, *hostile(folder))
+    assert (code, line[:32]) == (0, "smoke: fine: fifty-lines 1, Pyth")
+    assert "3 operations run; nonfinite, vjp" in line
+
+
+@pytest.mark.parametrize(
+    ("bad", "before", "message"),
+    [
+        ("reply(request)", "port.START['protocol'] = 2", "start: protocol is 2; expected 1"),
+        (
+            "reply(request)",
+            "port.numbers = lambda t: [float(x) + 0.0 for x in t['data']]",
+            r"echo: .*\['-0'\]} came back as .*\[0.0\]}",
+        ),
+        ("sys.exit('no\\nexponentials')", "", "exit code 1; its last words: 'exponentials'"),
+        (
+            "r = port.answer(request)\nr['grads'].pop()\nsay(json.dumps(r).encode() + b'\\n')",
+            "",
+            "exp:",
+        ),
+        (
+            "r = port.answer(request)\nr['values'][0]['shape'].append(1)\n"
+            "say(json.dumps(r).encode() + b'\\n')",
+            "",
+            r"exp: value 1, of step 0 \(exp\): expected float64\[\d+.*, found float64\[",
+        ),
+        ("reply(request)", "import atexit; atexit.register(time.sleep, 100)", "stop: it does not end"),
+        ("reply(request)", "port.START['ops'] = {}", "start: ops: no operation that this kit knows"),
+    ],
+)
+def test_smoke_says_what_is_wrong(
+    bad: str, before: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, line = smoke(capsys, *hostile(folder, bad, before))
+    assert code == 1
+    assert re.search("^smoke: wrong: .*" + message, line), line
+
+
+def test_smoke_of_what_does_not_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke(capsys, str(folder / "missing"))[0] == 3
+    code, line = smoke(capsys, *hostile(folder, before="sys.exit('no library')"))
+    assert code == 3
+    assert "it closed its output; it ended with exit code 1; its last words: 'no library'" in line

@@ -189,12 +189,12 @@ def changed(**change: Json) -> bytes:
             },
         ),
         (
-            changed(want=["hvp"]),
+            changed(want=["hessian"]),
             {
                 "id": 7,
                 "error": {
                     "kind": "internal",
-                    "message": "run: want has 'hvp'; expected some of ['values', 'vjp']",
+                    "message": "run: want has 'hessian'; expected some of ['hvp', 'values', 'vjp']",
                 },
             },
         ),
@@ -234,3 +234,29 @@ def test_a_line_that_never_ends_is_given_up() -> None:
     replies = io.BytesIO()
     assert serve(io.BytesIO(b" " * (MAX_BYTES + 2)), replies) == 1
     assert b"a line longer than is read" in replies.getvalue()
+
+
+def test_products_with_the_hessian() -> None:
+    """Of x0² x1 at (1, 2), with (1, -1): the Hessian is ((4, 2), (2, 0))."""
+    one = np.array([1.0])
+    steps = (Step("square", (0,)), Step("mul", (2, 1)))
+    program = Program((one, 2 * one), steps, (3,), (one,))
+    run = Run(1, program, (0, 1), frozenset(("hvp",)), (one, -one))
+    assert Run.from_dict(decode(encode(run.to_dict()))).to_dict() == run.to_dict()
+    (reply,) = answers(encode(run.to_dict()))
+    assert [h.tolist() for h in Result.from_dict(reply, run).hvp if h is not None] == [[2.0], [2.0]]
+    (reply,) = answers(encode(Run(1, program, (1,), frozenset(("hvp",)), (one,)).to_dict()))
+    assert reply["hvp"] == [T | {"data": [0.0]}]
+
+
+@pytest.mark.parametrize(
+    ("v", "message"),
+    [
+        (None, "run: v: None; expected a list"),
+        ([T], "run: v: 1 tensors; expected 2"),
+        ([T, T], "run: v: 0: float64[1]; expected float64[2], as input 0"),
+    ],
+)
+def test_a_v_that_is_none(v: Json, message: str) -> None:
+    (reply,) = answers(changed(want=["hvp"], v=v))
+    assert reply["error"] == {"kind": "internal", "message": message}

@@ -16,7 +16,7 @@ from hypothesis import Phase, find, given, seed, settings
 
 from dezero.contract import Contract, Shapes
 from dezero.verify import strategies
-from dezero.verify.campaign import Tally
+from dezero.verify.coverage import Coverage
 from dezero.verify.decoding import KINDS
 from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.evaluation import evaluate
@@ -143,11 +143,11 @@ def test_what_is_drawn_does_not_depend_on_the_modules_that_are_loaded(
 # ------------------------------------------------------------------------------------------ the sweep
 
 
-def tallied(programs: Sequence[Program]) -> Tally:
-    tally = Tally()
+def tallied(programs: Sequence[Program]) -> Coverage:
+    coverage = Coverage()
     for program in programs:
-        tally.count(program)
-    return tally
+        coverage.count(program)
+    return coverage
 
 
 def alone(contracts: Mapping[str, Contract]) -> int:

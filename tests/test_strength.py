@@ -18,6 +18,7 @@ from dezero.verify.faults import FAULTS, UNSEEN, Fault, scaled
 from dezero.verify.planting import Patch
 from dezero.verify.strength import (
     EXPONENTS,
+    RULES,
     Catch,
     Strength,
     catch,
@@ -172,6 +173,34 @@ def test_the_curve_falls_from_left_to_right() -> None:
     for line in lines:
         points = [tuple(map(float, point.split(","))) for point in line]
         assert points == sorted(points)
+
+
+# ---------------------------------------------------------------------------------- What is published
+
+PUBLISHED = (Path(__file__).parent.parent / "docs" / "strength.md").read_text("utf-8")
+
+
+def test_the_published_table_has_every_fault_and_counts_those_that_are_caught() -> None:
+    rows = table_in(PUBLISHED, "fault")
+    assert [row["fault"] for row in rows] == list(FAULTS)
+    for row in rows:
+        fault = FAULTS[row["fault"]]
+        assert (row["family"], row["what is wrong"]) == (fault.family, fault.sentence)
+        assert float(row["programs"]) <= 2000
+    caught = sum("not caught" not in row["caught by"] for row in rows)
+    assert f"{caught} of {len(rows)} faults caught at each of 5 seeds" in PUBLISHED
+    assert caught >= len(rows) - 1
+    unseen = table_in(PUBLISHED.partition("What no law sees:")[2], "fault")
+    assert [row["fault"] for row in unseen] == list(UNSEEN)
+
+
+def test_the_published_curve_has_every_rule_and_reaches_the_goals() -> None:
+    rows = table_in(PUBLISHED, "operation")
+    assert [row["operation"] for row in rows] == [f"`{name}`" for name in sorted(RULES)]
+    for dtype, goal in (("float64", 1e-11), ("float32", 1e-4)):
+        reached = [row[dtype] != "*not seen*" and float(row[dtype]) <= goal for row in rows]
+        assert sum(reached) >= 0.9 * len(rows)
+    ElementTree.parse(Path(__file__).parent.parent / "docs" / "sensitivity.svg")
 
 
 # ------------------------------------------------------------------------------------------ The command

@@ -19,13 +19,15 @@ import hypothesis.errors
 
 from dezero.contract import Contract
 from dezero.verify.catalogue import OPERATIONS
+from dezero.verify.coverage import Coverage
 from dezero.verify.decoding import well_placed
 from dezero.verify.engines import Engine
+from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import simpler
 from dezero.verify.strategies import Programs, programs, swept
-from dezero.verify.trial import Broken, Trial, Unresolved
+from dezero.verify.trial import Broken, Certificate, Convention, Trial, Unresolved
 
 SHARD = 250
 """How many programs there are in one shard."""
@@ -45,9 +47,12 @@ class Plan:
         seed: From which all randomness follows.
         examples: The number of programs; None for as many as there is time for.
         seconds: The time; None for as long as the programs take.
-        certify: Whether to prove every gradient by enclosures, too.
+        certify: Whether to prove every gradient in float64 by enclosures, too.
+        certified: Is told of every program whose gradient was proved, if anyone is.
         dtypes: The element types of the inputs.
         programs: Where the programs come from; None for a sweep over the operations, and random ones.
+        known: What the target is known to do wrong.
+        met: Of these what was met already: programs with the operation are not held against the law.
     """
 
     trial: Callable[[Program], Trial[Any]]  # the laws do not ask what an engine's variables are
@@ -57,8 +62,11 @@ class Plan:
     examples: int | None = 1000
     seconds: float | None = None
     certify: bool = False
+    certified: Callable[[Program, Certificate], None] | None = None
     dtypes: Sequence[str] = ("float64",)
     programs: Programs | None = None
+    known: Sequence[KnownFailure] = ()
+    met: Sequence[KnownFailure] = ()
 
     @property
     def drawn(self) -> Programs:
@@ -96,12 +104,14 @@ class Tally:
         elapsed: The seconds that they took.
         held: For each law how often it held.
         unresolved: For each law and reason how often nothing could be decided.
+        conventions: For each operation how often a program was not judged at its kink, for there the
+            engine documents another derivative.
         cost: For each law the seconds that it took.
-        operations: How often each operation occurred.
-        pairs: How often an operation fed another.
+        coverage: What the programs had in them.
+        certified: For each program that was certified the ulps within which its gradient was proved.
         worst_margin: The largest part of a tolerance that a difference took up.
-        kinked: The programs with a value on a kink.
-        steps: How many programs had so many steps.
+        known: The known failures that were met, each with the program that shows it.
+        known_to_hold: For each known failure in how many programs with its operation the law held.
         counterexample: What ended it, if anything did.
     """
 
@@ -109,12 +119,15 @@ class Tally:
     elapsed: float = 0.0
     held: Counter[str] = field(default_factory=Counter[str])
     unresolved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    conventions: Counter[str] = field(default_factory=Counter[str])
     cost: defaultdict[str, float] = field(default_factory=lambda: defaultdict[str, float](float))
-    operations: Counter[str] = field(default_factory=Counter[str])
-    pairs: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    coverage: Coverage = field(default_factory=Coverage)
+    certified: list[float] = field(default_factory=list[float])
     worst_margin: float = 0.0
-    kinked: int = 0
-    steps: Counter[int] = field(default_factory=Counter[int])
+    known: dict[KnownFailure, Counterexample] = field(
+        default_factory=dict[KnownFailure, Counterexample]
+    )
+    known_to_hold: Counter[KnownFailure] = field(default_factory=Counter[KnownFailure])
     counterexample: Counterexample | None = None
 
     @property
@@ -131,22 +144,6 @@ class Tally:
             if undecided:
                 shares.append(undecided / (undecided + self.held[law]))
         return max(shares)
-
-    def missing_pairs(self, contracts: Mapping[str, Contract]) -> list[tuple[str, str]]:
-        """The ordered pairs of operations of which the first never fed the second."""
-        return [(a, b) for a in contracts for b in contracts if (a, b) not in self.pairs]
-
-    def count(self, program: Program) -> None:
-        """Take a program into the coverage."""
-        self.steps[len(program.steps)] += 1
-        maker: dict[int, str] = {}
-        for step, first in program.places():
-            self.operations[step.op] += 1
-            for operand in step.operands:
-                if operand in maker:
-                    self.pairs[maker[operand], step.op] += 1
-            for k in range(step.n_out):
-                maker[first + k] = step.op
 
 
 Listener = Callable[[Tally], None]
@@ -218,7 +215,7 @@ class _Campaign:
             return
         tally = self.tally
         tally.examples += 1
-        tally.count(program)
+        tally.coverage.count(program)
         judge(self.plan, program, tally)
         if tally.examples % 10 == 0:
             tally.elapsed = time.monotonic() - self.begun
@@ -246,9 +243,16 @@ class _Campaign:
         return swept if found is None or len(found.program.steps) > len(swept.program.steps) else found
 
     def report(self, found: _Found) -> None:
-        """Ends the campaign with a counterexample."""
-        program, broken = reduced(self.plan, found.law, found.program, found.broken)
-        self.tally.counterexample = Counterexample(found.law, program, broken, self.plan.seed)
+        """Ends the campaign with a counterexample, unless it is a known failure: then it goes on."""
+        plan, tally = self.plan, self.tally
+        program, broken = reduced(plan, found.law, found.program, found.broken)
+        counterexample = Counterexample(found.law, program, broken, plan.seed)
+        for failure in plan.known:
+            if failure.law == found.law and failure not in plan.met and failure.concerns(program):
+                tally.known[failure] = counterexample
+                self.plan = replace(plan, met=(*plan.met, failure))
+                return
+        tally.counterexample = counterexample
 
 
 def _drawn(
@@ -325,13 +329,18 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
     """Holds a program against the laws of a plan; raises `_Found` at the first that is broken."""
     trial = plan.trial(program)
     trial.certify = plan.certify
+    known = [failure for failure in plan.known if failure.concerns(program)]
+    borne = {failure.law for failure in known if failure in plan.met}
     for name in plan.laws:
-        if name not in LAWS:
+        if name not in LAWS or name in borne or "runs" in borne:  # what does not run keeps no law
             continue
         begun = time.perf_counter()
         try:
             LAWS[name].hold(trial)
             tally.held[name] += 1
+            tally.known_to_hold.update(failure for failure in known if failure.law == name)
+        except Convention as own:
+            tally.conventions[own.op] += 1
         except Unresolved as reason:
             tally.unresolved[name, str(reason)] += 1
         except Broken as broken:
@@ -344,7 +353,12 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
         finally:
             tally.cost[name] += time.perf_counter() - begun
     tally.worst_margin = max(tally.worst_margin, trial.worst_margin)
-    tally.kinked += trial.kinked
+    if trial.certificate is not None:
+        tally.certified.append(trial.certificate.ulps)
+        if plan.certified is not None:
+            plan.certified(program, trial.certificate)
+    if all(step.op in OPERATIONS for step in program.steps):  # of a user's function nothing is known
+        tally.coverage.count_values(program, trial.values, plan.contracts, trial.kinked)
 
 
 def standing(engine: Engine[Any], laws: Sequence[str], tally: Tally, seed: int) -> None:

@@ -418,11 +418,15 @@ def _operands(
         fitting = builder.recent(lambda y: _but_axis(y, axis) == _but_axis(x, axis))
     if not fitting:
         return None
+    if builder.as_given:
+        fitting = [i for i in fitting if i != a] or fitting
     count = 1 + bits.choose(3) if contract.arity is None else contract.arity - 1
     others: list[int] = []
     for _ in range(count):
         chosen = RECENT[bits.choose(len(RECENT))]
-        if chosen and fitting == [a]:  # else it would seldom have operands of different values
+        if chosen == RECENT[-1] and contract.shapes is Shapes.ELEMENTWISE:
+            others.append(builder.input(_crossed(x.shape), bits.choose(16 if contract.kinks else 256)))
+        elif chosen and fitting == [a]:  # else it would seldom have operands of different values
             others.append(builder.input(x.shape, bits.choose(16 if contract.kinks else 256)))
         else:
             others.append(fitting[chosen % len(fitting)])
@@ -432,6 +436,11 @@ def _operands(
 def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> bool:
     """Whether two shapes broadcast."""
     return all(m == n or m == 1 or n == 1 for m, n in zip(x[::-1], y[::-1], strict=False))
+
+
+def _crossed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape that is stretched where another is not, and the other way round."""
+    return tuple(2 if n == 1 else 1 for n in shape)
 
 
 def _multiplies(x: tuple[int, ...], y: tuple[int, ...]) -> bool:

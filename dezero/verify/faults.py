@@ -251,7 +251,7 @@ _ALL = (
     Fault("intermediates_keep_grad", "accumulation", "Values on the way keep a gradient unasked",
         ("accumulation",), 1, engine.around_pull_back(engine.keeping_all)),
     Fault("keyed_by_value", "accumulation", "Leaves of the same value are taken for the same leaf",
-        ("gradient", "accumulation", "second_order"), 1,
+        ("gradient", "accumulation", "second_order"), 2,
         engine.around_pull_back(engine.keyed_by_value)),
     Fault("last_slot_wins", "accumulation", "Of an operand that occurs twice, the last place counts",
         ("gradient", "second_order", "sharing"), 1, with_loop(Loop(paired=engine.last_of_each))),

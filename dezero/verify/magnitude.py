@@ -252,6 +252,22 @@ def gradient_sizes(program: Program) -> list[Array]:
         return _sizes(graph.outputs, program.seeds, graph.leaves(program))
 
 
+def cotangent_sizes(program: Program) -> list[Array]:
+    """The same for the cotangent of every value that a step of the program gives."""
+    engine = DezeroEngine()
+    with np.errstate(all="ignore"):
+        graph = engine.build(program)
+        pairs = [(y.node, Sized(s)) for y, s in zip(graph.outputs, program.seeds, strict=True)]
+        interior = pull_back(_SizedReading(), pairs, lambda _: True).interior
+        sizes: list[Array] = []
+        for y in graph.values[len(program.inputs) :]:
+            assert y is not None  # the graph was kept
+            gys = interior.get(y.creator, []) if y.creator is not None else []
+            size = gys[y.node.index] if gys else None
+            sizes.append(np.zeros(y.shape) if size is None else np.nan_to_num(size.size))
+        return sizes
+
+
 def product_sizes(program: Program, v: Sequence[Array]) -> list[Array]:
     """The same for the product of its Hessian with ``v``: the terms of the second pulling back."""
     engine = DezeroEngine()

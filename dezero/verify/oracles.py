@@ -25,6 +25,7 @@ from dezero.verify.evaluation import apply, evaluate
 from dezero.verify.program import Program, ProgramError, Step
 
 __all__ = [
+    "BITS",
     "Enclosure",
     "Enclosures",
     "Estimate",
@@ -33,6 +34,7 @@ __all__ = [
     "complex_step_along",
     "enclose_along",
     "enclose_gradient",
+    "enclose_product",
     "enclose_root",
     "enclose_second",
     "enclose_values",
@@ -122,7 +124,7 @@ def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[floa
     """The function t -> derivative of the root along the direction v, at x + t·v."""
     program, values = _evaluated(program)
     vs = [np.asarray(v, np.float64) for v in direction]
-    h = min((_step_of(x, v) for x, v in zip(program.inputs, vs, strict=True)), default=1.0)
+    h = _step_along(program, vs)
     steps = _affected(program, range(len(vs)))
 
     def slope(t: float) -> float:
@@ -133,6 +135,12 @@ def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[floa
             return _imaginary(program, moved) / h
 
     return slope
+
+
+def _step_along(program: Program, direction: Sequence[Array]) -> float:
+    """The least of the steps of the inputs."""
+    steps = (_step_of(x, v) for x, v in zip(program.inputs, direction, strict=True))
+    return min(steps, default=1.0)
 
 
 def _step_of(x: Array | float, v: Array | float) -> float:
@@ -194,8 +202,11 @@ def _replay(steps: Sequence[tuple[int, Step]], values: list[Array]) -> None:
 
 # --- balls ----------------------------------------------------------------------------------------
 
+BITS = 128
+"""The precision of the balls."""
 
-def enclose_values(program: Program, bits: int = 128) -> list[Enclosures]:
+
+def enclose_values(program: Program, bits: int = BITS) -> list[Enclosures]:
     """Proofs for the outputs.
 
     Raises:
@@ -207,21 +218,21 @@ def enclose_values(program: Program, bits: int = 128) -> list[Enclosures]:
         return [Enclosures(*balls.coefficient(values[output], 0)) for output in program.outputs]
 
 
-def enclose_root(program: Program, bits: int = 128) -> Enclosure:
+def enclose_root(program: Program, bits: int = BITS) -> Enclosure:
     """A proof for the value of the root."""
     with balls.precision(bits, 0):
         inputs = [balls.constants(x) for x in program.inputs]
         return _enclosure(_root(program, evaluate(program, inputs)), 0)
 
 
-def enclose_along(program: Program, direction: Sequence[Array], bits: int = 128) -> Enclosure:
+def enclose_along(program: Program, direction: Sequence[Array], bits: int = BITS) -> Enclosure:
     """A proof for the derivative of the root along a direction (an array for each input)."""
     with balls.precision(bits, 1):
         inputs = [balls.line(x, v) for x, v in zip(program.inputs, direction, strict=True)]
         return _enclosure(_root(program, evaluate(program, inputs)), 1)
 
 
-def enclose_gradient(program: Program, bits: int = 128) -> list[Enclosures]:
+def enclose_gradient(program: Program, bits: int = BITS) -> list[Enclosures]:
     """Proofs for the gradient of the root: one array of them for each input."""
     with balls.precision(bits, 1), np.errstate(all="ignore"):
         inputs = [balls.constants(x) for x in program.inputs]
@@ -242,11 +253,37 @@ def enclose_gradient(program: Program, bits: int = 128) -> list[Enclosures]:
         return gradient
 
 
-def enclose_second(program: Program, v: Sequence[Array], bits: int = 128) -> Enclosure:
+def enclose_second(program: Program, v: Sequence[Array], bits: int = BITS) -> Enclosure:
     """A proof for the second derivative of the root along v: twice the coefficient of t²."""
     with balls.precision(bits, 2):
         inputs = [balls.line(x, a) for x, a in zip(program.inputs, v, strict=True)]
         return _enclosure(2 * _root(program, evaluate(program, inputs)), 2)
+
+
+def enclose_product(program: Program, v: Sequence[Array], bits: int = BITS) -> list[Enclosures]:
+    """Proofs for the product of the root's Hessian with v: one array of them for each input.
+
+    By polarisation: ``e' H v`` is the coefficient of t² along v + e, less those along v and along e.
+    The sums v + e must have no rounding in them.
+    """
+    with balls.precision(bits, 2), np.errstate(all="ignore"):
+
+        def along(direction: Sequence[Array]) -> Ball:
+            pairs = zip(program.inputs, direction, strict=True)
+            return _root(program, evaluate(program, [balls.line(x, d) for x, d in pairs]))
+
+        itself = along(v)
+        products: list[Enclosures] = []
+        for i, x in enumerate(program.inputs):
+            mid, rad = np.zeros(x.shape), np.zeros(x.shape)
+            for place in np.ndindex(x.shape):
+                e = [np.zeros(d.shape) for d in v]
+                e[i][place] = 1.0
+                both = along([np.asarray(d + f) for d, f in zip(v, e, strict=True)])
+                product = _enclosure(both - itself - along(e), 2)
+                mid[place], rad[place] = product.mid, product.rad
+            products.append(Enclosures(mid, rad))
+        return products
 
 
 def _root(program: Program, values: Sequence[Array]) -> Ball:
@@ -317,11 +354,13 @@ def one_sided(program: Program, direction: Sequence[Array]) -> tuple[Estimate, E
     differ by more than their errors, x is a kink.
     """
     slope = _slope_along(program, direction)
+    # A derivative times the step, if it is below this, may have become 0.
+    lost = float(np.finfo(np.float64).tiny) / _step_along(program, direction)
 
     def toward(sign: int) -> _Sample:
         def sample(h: float) -> tuple[float, float]:
             there = slope(sign * h)
-            return there, 8 * _EPSILON * abs(there)
+            return there, 8 * _EPSILON * abs(there) + lost
 
         return sample
 

@@ -19,8 +19,8 @@ from dezero.verify.program import MAX_BYTES, Json, Program, ProgramError, decode
 PROTOCOL = 1
 DTYPES = ("float64", "float32")
 """The element types that the inputs of a program can have."""
-WANTS = frozenset(("values", "vjp"))
-"""What this kit asks for: the protocol knows more."""
+WANTS = frozenset(("values", "vjp", "hvp"))
+"""What can be asked for."""
 KINDS = ("shape", "domain", "internal")
 """The kinds of an error."""
 
@@ -101,13 +101,16 @@ class Run:
         id: Its number, which the reply repeats.
         program: What to run.
         wrt: The inputs whose gradients are wanted.
-        want: "values" for those of the outputs, "vjp" for the gradients.
+        want: "values" for those of the outputs, "vjp" for the gradients, "hvp" for the product of the
+            Hessian with v, over the inputs of wrt.
+        v: For "hvp": for each input of wrt an array of its shape.
     """
 
     id: int
     program: Program
     wrt: tuple[int, ...]
     want: frozenset[str]
+    v: tuple[Array, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The request as what JSON can hold."""
@@ -117,6 +120,7 @@ class Run:
             **self.program.to_dict(),
             "wrt": list[Json](self.wrt),
             "want": list[Json](sorted(self.want)),
+            **({"v": [encode_tensor(d) for d in self.v]} if "hvp" in self.want else {}),
         }
 
     @staticmethod
@@ -132,7 +136,8 @@ class Run:
             if not isinstance(number, int) or not 0 <= number < len(program.inputs):
                 raise ProgramError(f"run: wrt has {brief(number)}; expected the number of an input")
             wrt.append(number)
-        return Run(identity(request), program, tuple(wrt), frozenset(want))
+        v = _directions(request, program, wrt) if "hvp" in want else ()
+        return Run(identity(request), program, tuple(wrt), frozenset(want), v)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +148,13 @@ class Result:
         id: The number of the request.
         values: The values of the outputs.
         grads: The gradient of each of the inputs asked for; None where it is not connected.
+        hvp: The product of the Hessian with v, for the same inputs; None where it is zero for all v.
     """
 
     id: int
     values: tuple[Array, ...] = ()
     grads: tuple[Array | None, ...] = ()
+    hvp: tuple[Array | None, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The reply as what JSON can hold."""
@@ -155,22 +162,19 @@ class Result:
             "id": self.id,
             "values": [encode_tensor(y) for y in self.values],
             "grads": [None if g is None else encode_tensor(g) for g in self.grads],
+            "hvp": [None if h is None else encode_tensor(h) for h in self.hvp],
         }
 
     @staticmethod
     def from_dict(reply: Mapping[str, Json], run: Run) -> Result:
         """Reads the reply to a request; raises ProgramError unless it has all that was asked for."""
         values: tuple[Array, ...] = ()
-        grads: tuple[Array | None, ...] = ()
         if "values" in run.want:
             given = _as_many(reply, "values", len(run.program.outputs))
             values = tuple(decode_tensor(t, f"values: {k}") for k, t in enumerate(given))
-        if "vjp" in run.want:
-            given = _as_many(reply, "grads", len(run.wrt))
-            grads = tuple(
-                None if t is None else decode_tensor(t, f"grads: {k}") for k, t in enumerate(given)
-            )
-        return Result(run.id, values, grads)
+        grads = _tensors_or_null(reply, "grads", len(run.wrt)) if "vjp" in run.want else ()
+        hvp = _tensors_or_null(reply, "hvp", len(run.wrt)) if "hvp" in run.want else ()
+        return Result(run.id, values, grads, hvp)
 
 
 def encode(message: Mapping[str, Json]) -> bytes:
@@ -236,10 +240,33 @@ def _names(decoded: Json, where: str) -> Sequence[str]:
     return [_text(name, where) for name in items(decoded, where)]
 
 
-def _as_many(reply: Mapping[str, Json], name: str, n: int) -> list[Json]:
-    given = items(reply.get(name), name)
+def _directions(request: Mapping[str, Json], program: Program, wrt: Sequence[int]) -> tuple[Array, ...]:
+    """The v of a request for products with the Hessian."""
+    v = tuple(
+        decode_tensor(t, f"run: v: {k}")
+        for k, t in enumerate(_as_many(request, "v", len(wrt), "run: "))
+    )
+    for k, (d, i) in enumerate(zip(v, wrt, strict=True)):
+        x = program.inputs[i]
+        if (d.shape, d.dtype) != (x.shape, x.dtype):
+            raise ProgramError(
+                f"run: v: {k}: {d.dtype}{list(d.shape)}; "
+                f"expected {x.dtype}{list(x.shape)}, as input {i}"
+            )
+    return v
+
+
+def _tensors_or_null(reply: Mapping[str, Json], name: str, n: int) -> tuple[Array | None, ...]:
+    return tuple(
+        None if t is None else decode_tensor(t, f"{name}: {k}")
+        for k, t in enumerate(_as_many(reply, name, n))
+    )
+
+
+def _as_many(reply: Mapping[str, Json], name: str, n: int, where: str = "") -> list[Json]:
+    given = items(reply.get(name), where + name)
     if len(given) != n:
-        raise ProgramError(f"{name}: {len(given)} tensors; expected {n}")
+        raise ProgramError(f"{where}{name}: {len(given)} tensors; expected {n}")
     return given
 
 

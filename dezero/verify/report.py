@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,8 +15,13 @@ import numpy as np
 from dezero.contract import Array, Contract
 from dezero.verify.campaign import MOST_UNRESOLVED, Counterexample, Tally
 from dezero.verify.catalogue import OPERATIONS
+from dezero.verify.claims import Claims
+from dezero.verify.coverage import FEATURES
+from dezero.verify.known import ENOUGH, KnownFailure
 from dezero.verify.laws import SENTENCES
+from dezero.verify.oracles import BITS
 from dezero.verify.program import AttributeValue, Json, Program
+from dezero.verify.trial import Certificate
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Report:
         again: The arguments of the command that verifies the same.
         contracts: The operations that could occur.
         tally: What was done, and found.
+        uncovered: The operations and features below the floor: they should have occurred.
+        claims: What the target does not claim.
+        known: What the target is known to do wrong.
     """
 
     target: str
@@ -40,25 +48,42 @@ class Report:
     again: str
     contracts: Mapping[str, Contract]
     tally: Tally
+    uncovered: Sequence[str] = ()
+    claims: Claims = field(default_factory=Claims)
+    known: Sequence[KnownFailure] = ()
+
+    @property
+    def passing(self) -> list[KnownFailure]:
+        """The known failures that pass unexpectedly: never met, though there was every chance."""
+        tally = self.tally
+        return [f for f in self.known if f not in tally.known and tally.known_to_hold[f] >= ENOUGH]
 
     @property
     def missing_operations(self) -> list[str]:
         """The operations that never occurred."""
-        return [name for name in self.contracts if name not in self.tally.operations]
+        return [name for name in self.contracts if name not in self.tally.coverage.operations]
 
     @property
     def verdict(self) -> str:
-        """One of `held`, `counterexample`, `unresolved` and `nothing ran`."""
+        """One of `held`, `lacking`, `counterexample`, `nothing ran`, `passes unexpectedly`,
+        `unresolved` and `too little covered`.
+        """
+        if self.claims.lacking:
+            return "lacking"
         if self.tally.counterexample is not None:
             return "counterexample"
         if not self.tally.held:
             return "nothing ran"
-        return "unresolved" if self.tally.unresolved_share > MOST_UNRESOLVED else "held"
+        if self.passing:
+            return "passes unexpectedly"
+        if self.tally.unresolved_share > MOST_UNRESOLVED:
+            return "unresolved"
+        return "too little covered" if self.uncovered else "held"
 
     @property
     def exit_code(self) -> int:
-        """0 all held, 1 a counterexample or too much unresolved, 5 nothing ran."""
-        return {"held": 0, "counterexample": 1, "unresolved": 1, "nothing ran": 5}[self.verdict]
+        """0 all held, 5 nothing ran, 1 anything else."""
+        return {"held": 0, "nothing ran": 5}.get(self.verdict, 1)
 
 
 # ------------------------------------------------------------------------------------------- Programs
@@ -115,7 +140,7 @@ def _attribute(value: AttributeValue) -> str:
 def to_dict(report: Report) -> dict[str, Json]:
     """Everything about a campaign, as JSON."""
     tally = report.tally
-    pairs = [f"{a} -> {b}" for a, b in tally.missing_pairs(report.contracts)]
+    pairs = [f"{a} -> {b}" for a, b in tally.coverage.missing_pairs(report.contracts)]
     n_pairs = len(report.contracts) ** 2
     laws: dict[str, Json] = {}
     for name in report.laws:
@@ -126,8 +151,8 @@ def to_dict(report: Report) -> dict[str, Json]:
             "unresolved": reasons,
             "seconds": round(tally.cost.get(name, 0.0), 3),
         }
-    operations: dict[str, Json] = {name: tally.operations[name] for name in report.contracts}
-    steps: dict[str, Json] = {str(n): tally.steps[n] for n in sorted(tally.steps)}
+    operations: dict[str, Json] = {name: tally.coverage.operations[name] for name in report.contracts}
+    steps: dict[str, Json] = {str(n): tally.coverage.steps[n] for n in sorted(tally.coverage.steps)}
     return {
         "target": report.target,
         "verdict": report.verdict,
@@ -138,7 +163,7 @@ def to_dict(report: Report) -> dict[str, Json]:
         "examples_per_second": round(tally.examples / tally.elapsed, 1) if tally.elapsed else None,
         "unresolved_share": round(tally.unresolved_share, 5),
         "worst_margin": round(tally.worst_margin, 4),
-        "programs_on_a_kink": tally.kinked,
+        "certified": certificates_to_dict(tally.certified),
         "steps": steps,
         "laws": laws,
         "coverage": {
@@ -147,9 +172,56 @@ def to_dict(report: Report) -> dict[str, Json]:
             "pairs": n_pairs - len(pairs),
             "pairs_share": round(1 - len(pairs) / n_pairs, 4) if n_pairs else None,
             "missing_pairs": list[Json](pairs),
+            "features": {name: tally.coverage.features[name] for name in FEATURES},
+            "below_the_floor": list[Json](report.uncovered),
         },
+        "profile": report.claims.profile,
+        "lacking": list[Json](report.claims.lacking),
+        "not_claimed": {
+            "operations": dict[str, Json](report.claims.operations),
+            "laws": list[Json](report.claims.laws),
+        },
+        "known_failures": [_known_to_dict(report, failure) for failure in report.known],
         "counterexample": counterexample_to_dict(tally.counterexample),
     }
+
+
+def _known_to_dict(report: Report, failure: KnownFailure) -> Json:
+    tally = report.tally
+    return {
+        "op": failure.op,
+        "law": failure.law,
+        "reason": failure.reason,
+        "state": _state(report, failure),
+        "held": tally.known_to_hold[failure],
+        "counterexample": counterexample_to_dict(tally.known.get(failure)),
+    }
+
+
+def _state(report: Report, failure: KnownFailure) -> str:
+    """What became of a known failure."""
+    if failure in report.tally.known:
+        return "met"
+    return "passes unexpectedly" if failure in report.passing else "not met"
+
+
+def certificates_to_dict(ulps: Sequence[float]) -> dict[str, Json]:
+    """What was proved: in how many programs, by balls of how many bits, within how many ulps."""
+    if not ulps:
+        return {"programs": 0}
+    median, most, largest = (float(f"{q:.2g}") for q in np.percentile(ulps, [50, 99, 100]).tolist())
+    return {
+        "programs": len(ulps),
+        "bits": BITS,
+        "median": median,
+        "99 in 100": most,
+        "largest": largest,
+    }
+
+
+def certified(program: Program, certificate: Certificate) -> str:
+    """A program and what was proved of its gradient, as a line of JSON."""
+    return json.dumps({"ulps": certificate.ulps, "bits": BITS, "program": program.to_dict()}) + "\n"
 
 
 def counterexample_to_dict(found: Counterexample | None) -> Json:
@@ -179,11 +251,7 @@ def to_junit(report: Report) -> str:
     """A test case for each law, as JUnit XML."""
     found = report.tally.counterexample
     suite = ElementTree.Element(
-        "testsuite",
-        name=f"dezero verify {report.target}",
-        tests=str(len(report.laws)),
-        failures=str(int(report.exit_code != 0)),
-        time=f"{report.tally.elapsed:.3f}",
+        "testsuite", name=f"dezero verify {report.target}", time=f"{report.tally.elapsed:.3f}"
     )
     for name in report.laws:
         seconds = f"{report.tally.cost.get(name, 0.0):.3f}"
@@ -195,9 +263,19 @@ def to_junit(report: Report) -> str:
             failure.text = explain(report, found)
         elif not report.tally.held[name]:
             ElementTree.SubElement(case, "skipped", message="never held: it was not reached")
-    if report.verdict in ("unresolved", "nothing ran"):
-        case = ElementTree.SubElement(suite, "testcase", classname="dezero", name="resolved")
+    skipped = [(name, "not claimed") for name in report.claims.not_claimed]
+    skipped += [
+        (f"{failure.law} with {failure.op}", f"a known failure: {failure.reason}")
+        for failure in report.tally.known
+    ]
+    for name, message in skipped:
+        case = ElementTree.SubElement(suite, "testcase", classname=f"dezero.{report.target}", name=name)
+        ElementTree.SubElement(case, "skipped", message=message)
+    if report.verdict not in ("held", "counterexample"):
+        case = ElementTree.SubElement(suite, "testcase", classname="dezero", name="verdict")
         ElementTree.SubElement(case, "failure", message=report.verdict).text = summary(report)
+    for count, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
+        suite.set(count, str(sum(1 for _ in suite.iter(tag))))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
@@ -218,9 +296,24 @@ def to_markdown(report: Report) -> str:
         "|---|---|--:|--:|",
         *rows,
     ]
+    if report.claims.not_claimed:
+        lines += ["", f"Not claimed, and so not verified: {', '.join(report.claims.not_claimed)}."]
     if tally.counterexample is not None:
         lines += ["", "```", explain(report, tally.counterexample).rstrip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+_COLORS = {"held": "brightgreen", "counterexample": "red"}
+
+
+def to_badge(report: Report) -> str:
+    """The verdict in the form of an endpoint badge: https://shields.io/badges/endpoint-badge."""
+    message, color = report.verdict, _COLORS.get(report.verdict, "orange")
+    if message == "held":
+        message = f"held on {_count(report.tally.examples, 'program')}"
+    label = f"dezero verify {report.target}"
+    badge = {"schemaVersion": 1, "label": label, "message": message, "color": color}
+    return json.dumps(badge, ensure_ascii=False) + "\n"
 
 
 # --------------------------------------------------------------------------------------------- People
@@ -229,6 +322,10 @@ def to_markdown(report: Report) -> str:
 def summary(report: Report) -> str:
     """A campaign in a few lines."""
     tally, n = report.tally, len(report.contracts)
+    if report.claims.lacking:
+        lacking = [f"  {what}" for what in report.claims.lacking]
+        profile = f"of the profile {report.claims.profile} it lacks"
+        return "\n".join([f"{report.target}: lacking. {profile}:", *lacking])
     rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
     lines = [
         f"{report.target}: {report.verdict}. {_count(tally.examples, 'program')}, "
@@ -236,17 +333,30 @@ def summary(report: Report) -> str:
         f"seed {report.seed}, {tally.elapsed:.1f} s ({rate:.0f} programs a second)"
     ]
     if report.module is not None and tally.examples:
-        missing = len(tally.missing_pairs(report.contracts))
+        missing = len(tally.coverage.missing_pairs(report.contracts))
         lines.append(
             f"covered: {n - len(report.missing_operations)} of {n} operations, "
             f"{1 - missing / n**2:.1%} of {n**2} ordered pairs; "
-            f"{tally.kinked} programs on a kink"
+            f"{tally.coverage.features['kink']} programs on a kink"
         )
     share = 1 - tally.unresolved.total() / tally.samples if tally.samples else 0.0
     lines.append(
         f"resolved: {share:.2%} of {tally.samples} samples; "
         f"largest difference that held: {tally.worst_margin:.2f} of its tolerance"
     )
+    if tally.certified:
+        about = certificates_to_dict(tally.certified)
+        lines.append(
+            f"certified: the gradients in float64 of {_count(len(tally.certified), 'program')}, "
+            f"within {about['largest']} ulps by balls of {BITS} bits; "
+            f"half of the programs within {about['median']}, 99 in 100 within {about['99 in 100']}"
+        )
+    if report.uncovered:
+        lines.append(f"never occurred, but should have: {', '.join(report.uncovered)}")
+    for failure in report.known:
+        state = _state(report, failure)
+        held = "" if state == "met" else f" (held in {_count(tally.known_to_hold[failure], 'program')})"
+        lines.append(f"known, {state}{held}: {failure.op}, {failure.law}: {failure.reason}")
     lines += [f"unresolved: {n} × {law}: {reason}" for (law, reason), n in tally.unresolved.items()]
     return "\n".join(lines)
 

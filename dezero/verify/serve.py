@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dezero import __version__
+from dezero.contract import Array
 from dezero.graph import Variable
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.evaluation import check_size
@@ -43,7 +44,7 @@ CAPABILITIES = Capabilities(
     "Python",
     DTYPES,
     {name: frozenset(contract.attributes) for name, contract in CONTRACTS.items()},
-    frozenset(("vjp", "multi_output", "nonfinite")),
+    frozenset(("vjp", "second_order", "multi_output", "nonfinite")),
 )
 
 DOES_NOT_FIT = (ProgramError, TypeError, ValueError, IndexError)
@@ -121,11 +122,24 @@ def _ran(request: Mapping[str, Json]) -> dict[str, Json]:
             leaves = graph.leaves(program)
             engine.pull_back(graph, program.seeds)
             result = replace(result, grads=tuple(engine.gradient(leaves[i]) for i in run.wrt))
+        if "hvp" in run.want:
+            result = replace(result, hvp=_products(engine, run))
         return result.to_dict()
     except DOES_NOT_FIT as error:
         return _error(run.id, "shape", f"{type(error).__name__}: {error}")
     except Exception as error:  # the port must outlive whatever a rule raises
         return _error(run.id, "internal", f"{type(error).__name__}: {error}")
+
+
+def _products(engine: DezeroEngine, run: Run) -> tuple[Array, ...]:
+    """The product of the Hessian with v: the gradient of the gradient along v."""
+    graph = engine.build(run.program)
+    leaves = graph.leaves(run.program)
+    xs = [leaves[i] for i in run.wrt]
+    seeds = [engine.leaf(seed) for seed in run.program.seeds]
+    gradients = engine.gradients(graph.outputs, xs, seeds, create_graph=True)
+    products = engine.gradients(gradients, xs, [engine.leaf(d) for d in run.v])
+    return tuple(engine.value(h) for h in products)
 
 
 def _error(number: int | None, kind: str, message: str) -> dict[str, Json]:

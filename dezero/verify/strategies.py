@@ -81,7 +81,8 @@ def swept(contracts: Mapping[str, Contract], dtypes: Sequence[str], seed: int) -
         first, second = some(len(shapes)), some(len(shapes))
         second = second if some(2) else first  # of one shape they fit together
         number, other = numbers[some(len(numbers))], numbers[some(len(numbers))]
-        other = number if of_kind is TIED and some(2) else other
+        if of_kind is TIED and some(2):
+            second, other = first, number
         sources = [(shapes[first], number), (shapes[second], other)]
         records = [(op, 0, some(2**BITS)) for op in ops]
         # Alone in the first type: there is most room for what is large, or tiny.
@@ -108,8 +109,12 @@ def swept(contracts: Mapping[str, Contract], dtypes: Sequence[str], seed: int) -
 
 
 def alone_in(contract: Contract) -> int:
-    """How often an operation comes alone with each kind of inputs: once for all that it takes."""
-    return min(MOST_ROUNDS, (contract.arity or 2) + len(contract.attributes))
+    """How often an operation comes alone with each kind of inputs: once for all that it takes.
+
+    And once more for its kinks.
+    """
+    takes = (contract.arity or 2) + len(contract.attributes)
+    return min(MOST_ROUNDS, takes + (contract.kinks is not None))
 
 
 def programs_made_by(make: Callable[[int, int], Program | None], n_shapes: int) -> Programs:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -154,6 +154,10 @@ class FunctionTrial(Trial[Variable]):
         """Not known either."""
         return self.sizes
 
+    def rounding_of_cotangents(self, random: np.random.Generator) -> None:
+        """Not known either."""
+        return
+
     def in_wider_precision(self) -> None:
         """None: differences of values are not more exact with more digits in the function."""
         return
@@ -273,11 +277,25 @@ class Prepared:
         return FunctionTrial(self.engine, program)
 
 
-def prepare(target: Target, given: Sequence[Given] = ()) -> Prepared:
+def _made(target: type[object]) -> Target:
+    """An instance of a Function's class."""
+    if not issubclass(target, Function):
+        raise TargetError(
+            f"{target.__name__} is a class, but no Function; expected a function of Variables"
+        )
+    try:
+        return target()
+    except TypeError as error:
+        raise TargetError(
+            f"{target.__name__} cannot be made without arguments ({error}); give an instance"
+        ) from None
+
+
+def prepare(target: Target | type[Function], given: Sequence[Given] = ()) -> Prepared:
     """Makes a target ready for a campaign.
 
     Args:
-        target: A function of Variables, or an instance of a Function.
+        target: A function of Variables, or a Function: an instance, or a class without arguments.
         given: A domain for each argument. By default what the target's attribute ``domains`` says,
             else the domain of its contract, else all reals.
 
@@ -287,6 +305,8 @@ def prepare(target: Target, given: Sequence[Given] = ()) -> Prepared:
     name = name_of(target)
     if not callable(target):
         raise TargetError(f"{name} is not callable; expected a function of Variables")
+    if isinstance(target, type):
+        target = _made(target)
     # What a user wrote as an attribute is looked at below.
     chosen = list(given) or list(cast("Sequence[Given]", getattr(target, "domains", ())))
     of = REALS
@@ -306,21 +326,38 @@ def prepare(target: Target, given: Sequence[Given] = ()) -> Prepared:
     return Prepared(engine, _programs(engine, shapes))
 
 
+class Check(Protocol):
+    """What `check` is called with; the fixture `dezero_check` of the plugin for pytest is one.
+
+    What is None is left to whoever checks.
+    """
+
+    def __call__(
+        self,
+        target: Target | type[Function],
+        /,
+        *domains: Given,
+        examples: int | None = None,
+        seed: int | None = None,
+        laws: Sequence[str] | None = None,
+    ) -> Tally: ...
+
+
 def check(
-    target: Target,
+    target: Target | type[Function],
     *domains: Given,
     examples: int = 50,
     seed: int = 0,
-    laws: Sequence[str] = FUNCTION_LAWS,
+    laws: Sequence[str] | None = None,
 ) -> Tally:
     """Checks the gradient of a function, and all that goes with it, over inputs from its domains.
 
     Args:
-        target: A function of Variables, or an instance of a Function.
+        target: A function of Variables, or a Function: an instance, or a class without arguments.
         domains: For each argument a Domain, or a pair of a Domain and a shape; see `prepare`.
         examples: How many inputs to try.
         seed: From which all randomness follows.
-        laws: The names of the laws.
+        laws: The names of the laws; None for all of `FUNCTION_LAWS`.
 
     Returns:
         What was tried.
@@ -331,6 +368,13 @@ def check(
         TargetError: The target cannot be checked.
     """
     prepared = prepare(target, domains)
+    laws = FUNCTION_LAWS if laws is None else laws
+    for law in laws or ("none",):
+        if law not in FUNCTION_LAWS:
+            known = ", ".join(FUNCTION_LAWS)
+            raise TargetError(f"{law!r} is no law for functions; there are: {known}")
+    if examples < 1 or seed < 0:
+        raise TargetError(f"examples={examples}, seed={seed}; expected 1 or more, and 0 or more")
     contracts, programs = prepared.engine.contracts, prepared.programs
     tally = campaign.run(Plan(prepared.trial, contracts, laws, seed, examples, programs=programs))
     name, found = prepared.engine.name, tally.counterexample

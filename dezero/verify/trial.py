@@ -12,15 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 
 from dezero.contract import Array
 from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.evaluation import evaluate
-from dezero.verify.magnitude import gradient_sizes, product_sizes
-from dezero.verify.oracles import Undecided, complex_step, enclose_gradient, enclose_second
+from dezero.verify.magnitude import cotangent_sizes, gradient_sizes, product_sizes
+from dezero.verify.oracles import (
+    Enclosures,
+    Undecided,
+    complex_step,
+    enclose_gradient,
+    enclose_second,
+    enclose_values,
+)
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
 
@@ -64,6 +71,31 @@ class Unresolved(Exception):
     """The oracles cannot decide whether a law holds here."""
 
 
+class Convention(Unresolved):
+    """The program lies on a kink at which the engine documents another derivative than ours.
+
+    Attributes:
+        op: The operation.
+    """
+
+    def __init__(self, engine: str, op: str) -> None:
+        super().__init__(f"{engine} documents another derivative of {op} at its kinks")
+        self.op = op
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was proved of the gradient of a program.
+
+    Attributes:
+        ulps: No element of the gradient of any input is further than this from its true value. One ulp
+            is the last place of the largest element of that gradient, or of the terms it is summed of,
+            or of 1e-12 where those are smaller.
+    """
+
+    ulps: float
+
+
 @dataclass(frozen=True)
 class Run(Generic[V]):
     """A program, run by an engine, and its gradients.
@@ -90,6 +122,8 @@ class Trial(Generic[V]):
         self.eps: float = float(np.finfo(program.dtype.name).eps)
         self.certify = False
         """Whether the law of the gradient shall ask for a proof every time."""
+        self.certificate: Certificate | None = None
+        """What was proved of the gradient, when that was asked for."""
         self.worst_margin: float = 0.0
         """The largest part of a tolerance that a difference took up, in laws that held."""
 
@@ -132,14 +166,20 @@ class Trial(Generic[V]):
         Raises:
             Unresolved: They cannot decide on which side of a kink a value lies, or are too wide.
         """
-        try:
-            proven = enclose_gradient(self.exact_program)
-        except Undecided:
-            raise Unresolved("a comparison cannot be decided") from None
-        for e in proven:
-            if not np.all(e.rad <= _WIDEST * np.maximum(np.abs(e.mid), _TINIEST)):
-                raise Unresolved("the enclosure is too wide")
-        return [e.mid for e in proven]
+        return [_settled(e) for e in _narrow(lambda: enclose_gradient(self.exact_program))]
+
+    def proof_of_values(self) -> list[Array]:
+        """Every value, by balls; raises as `proof` does."""
+        program = self.exact_program
+        given = range(len(program.inputs), program.n_values)
+        every = replace(program, outputs=tuple(given), seeds=tuple(np.zeros(()) for _ in given))
+        return [*program.inputs, *(_settled(e) for e in _narrow(lambda: enclose_values(every)))]
+
+    def certify_gradient(self) -> None:
+        """Proves how near the gradient in float64 is to the truth; raises as `proof` does."""
+        proven = _narrow(lambda: enclose_gradient(self.exact_program))
+        pairs = zip(self.run.gradients, proven, self.sizes, strict=True)
+        self.certificate = Certificate(max((_ulps(g, e, s) for g, e, s in pairs), default=0.0))
 
     def second(self, v: Sequence[Array]) -> tuple[float, float]:
         """The second derivative along v, ``v' H v``, with an error bound; raises as `proof` does."""
@@ -197,6 +237,30 @@ class Trial(Generic[V]):
     def kinked(self) -> bool:
         """Whether a value lies on a kink, or so near that rounding may put it on either side."""
         return bool(self.gaps)
+
+    def check_convention(self) -> None:
+        """Raises Convention if the engine documents other derivatives than ours at these kinks."""
+        for number in self.gaps:
+            op = self.program.steps[number].op
+            if op in self.engine.conventions:
+                raise Convention(self.engine.name, op)
+
+    def rounding_of_cotangents(self, random: np.random.Generator) -> Program | None:
+        """A program of which the cotangents are what rounding may do to those of this one.
+
+        Where a rule's terms cancel, the first derivative is lost below their rounding, in any
+        precision; and a second derivative is a sum of such first derivatives times the curvature on
+        the way. So the root is the sum of all values, each times the rounding of its own cotangent.
+        """
+        program = self.program
+        places = range(len(program.inputs), program.n_values)
+        sizes = cotangent_sizes(self.exact_program)
+        seeds = [self.eps * random.choice((-1.0, 1.0), s.shape) * s for s in sizes]
+        return replace(
+            program,
+            outputs=tuple(places),
+            seeds=tuple(np.asarray(s, program.dtype) for s in seeds),
+        )
 
     def in_wider_precision(self) -> Trial[V] | None:
         """The same trial with more digits, and a quarter of the tolerance; None if there are none.
@@ -330,10 +394,34 @@ class Trial(Generic[V]):
         """The program, perturbed, but for what leads to a kink: moved off it, values would jump."""
         return perturbed(self.program, random, eps, ancestors(self.program, self.gaps))
 
-    def spread_of(self, result: Callable[[Program], Array]) -> float:
-        """How far the numbers move that are made of the perturbed program, at the most."""
-        (spread,) = self._spread_of(lambda program: [result(program)])
+    def spread_of(self, result: Callable[[Engine[Any], Program], Array]) -> float:
+        """How far the numbers move that an engine makes of the perturbed program, at the most."""
+        (spread,) = self._spread_of(lambda program: [result(self.engine, program)])
         return float(np.max(spread))
+
+
+def _narrow(enclose: Callable[[], list[Enclosures]]) -> list[Enclosures]:
+    """Enclosures that settle a matter; raises Unresolved."""
+    try:
+        proven = enclose()
+    except Undecided:
+        raise Unresolved("a comparison cannot be decided") from None
+    for e in proven:
+        if not np.all(e.rad <= _WIDEST * np.maximum(np.abs(e.mid), _TINIEST)):
+            raise Unresolved("the enclosure is too wide")
+    return proven
+
+
+def _settled(proven: Enclosures) -> Array:
+    """The numbers that were enclosed. What may be 0 is: of terms that cancel the middle is noise."""
+    return np.where(np.abs(proven.mid) <= proven.rad, 0.0, proven.mid)
+
+
+def _ulps(found: Array | None, proven: Enclosures, sizes: Array) -> float:
+    """How far a gradient is from all that its enclosure allows, in last places of its largest terms."""
+    distance = np.abs((0.0 if found is None else found) - proven.mid) + proven.rad
+    largest = np.max(np.maximum(np.abs(proven.mid), sizes), initial=_TINIEST)
+    return float(np.max(distance, initial=0.0) / np.spacing(largest))
 
 
 @dataclass(frozen=True)

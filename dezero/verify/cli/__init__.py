@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dezero import __version__
-from dezero.verify.cli import operations, planted, ports, replaying, verifying
+from dezero.verify.cli import corpora, operations, planted, ports, replaying, verifying
 from dezero.verify.cli.arguments import NOT_STARTED, USAGE, NotStarted, UsageError
 from dezero.verify.program import ProgramError
 from dezero.verify.target import TargetError
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parted(arguments: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
     """The arguments, and the command of a port behind ``--``: argparse would read its options."""
-    if arguments[:1] not in (["verify"], ["replay"]) or "--" not in arguments:
+    if arguments[:1] not in (["verify"], ["replay"], ["smoke"]) or "--" not in arguments:
         return arguments, None
     end = list(arguments).index("--")
     return arguments[:end], list(arguments[end + 1 :])
@@ -59,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dezero {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for module in (verifying, replaying, operations, planted, ports):
+    for module in (verifying, replaying, operations, planted, ports, corpora):
         module.define(commands.add_parser)
     return parser

@@ -1,10 +1,11 @@
-"""`dezero ops` and `dezero prove`: the operations, and what is proved of their rules."""
+"""`dezero ops`, `dezero spec` and `dezero prove`: the operations, and what is proved of their rules."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from dezero.contract import Contract
 from dezero.verify.catalogue import OPERATIONS
@@ -12,6 +13,7 @@ from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, NOT_STARTED, AddCommand
 from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.program import Json
+from dezero.verify.specification import specification
 
 
 def define(add: AddCommand) -> None:
@@ -21,6 +23,15 @@ def define(add: AddCommand) -> None:
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     ops.set_defaults(run=_ops)
+
+    spec = add(
+        "spec",
+        help="print the specification for an implementer in any language",
+        description="Print the specification for an implementer in any language: the semantics, and "
+        "each operation with its formulas, in Markdown.",
+    )
+    spec.add_argument("--write", type=Path, metavar="FILE", help="write it to a file instead")
+    spec.set_defaults(run=_spec)
 
     prove = add(
         "prove",
@@ -52,6 +63,15 @@ def _ops(options: argparse.Namespace) -> int:
         )
         if row["kinks"]:
             print(f"{'':<15} where {row['kinks']}: {row['convention']}")
+    return HELD
+
+
+def _spec(options: argparse.Namespace) -> int:
+    text = specification()
+    if options.write is None:
+        print(text, end="")
+    else:
+        arguments.write(options.write, text)
     return HELD
 
 

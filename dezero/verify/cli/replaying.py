@@ -11,7 +11,7 @@ from dezero.verify import report
 from dezero.verify.cli import arguments, targets
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageError
 from dezero.verify.engines import Engine
-from dezero.verify.engines.port import PortEngine
+from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.evaluation import evaluate
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Json, Program, ProgramError
@@ -28,9 +28,7 @@ def define(add: AddCommand) -> None:
     replay.add_argument(
         "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
     )
-    replay.add_argument(
-        "target", nargs="?", default="dezero", metavar="TARGET", choices=sorted(targets.ENGINES)
-    )
+    replay.add_argument("target", nargs="?", default="dezero", metavar="TARGET", choices=targets.NAMES)
     arguments.add_limits(replay)
     replay.set_defaults(run=_replay)
 
@@ -44,7 +42,7 @@ def _replay(options: argparse.Namespace) -> int:
         raise ProgramError(f"{options.file} is not UTF-8: {error.reason}") from None
     program = Program.from_json(_program_in(text))
     with targets.port(options) as port:
-        return _replayed(program, targets.ENGINES[options.target]() if port is None else port)
+        return _replayed(program, targets.engine_of(options.target) if port is None else port)
 
 
 def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever variables
@@ -58,7 +56,7 @@ def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever vari
     for name, law in LAWS.items():
         if name == "second_order" and not engine.differentiates_twice:
             continue
-        if isinstance(engine, PortEngine) and name not in engine.laws:
+        if isinstance(engine, OpaqueEngine) and name not in engine.laws:
             continue
         try:
             law.hold(trial)

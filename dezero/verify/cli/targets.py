@@ -19,6 +19,7 @@ from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.engines import Engine
 from dezero.verify.engines.core_simple import CoreSimpleEngine
 from dezero.verify.engines.dezero import DezeroEngine
+from dezero.verify.engines.opaque import OpaqueEngine, OpaqueTrial
 from dezero.verify.engines.port import PortEngine, PortError, PortTrial
 from dezero.verify.laws import LAWS, STANDING_LAWS
 from dezero.verify.program import Program
@@ -29,6 +30,16 @@ ENGINES: dict[str, type[Engine[Any]]] = {  # an engine of whatever variables it 
     "dezero": DezeroEngine,
     "core_simple": CoreSimpleEngine,
 }
+
+PEERS = {
+    "torch": "TorchEngine",
+    "jax": "JaxEngine",
+    "autograd": "AutogradEngine",
+    "mygrad": "MyGradEngine",
+    "micrograd": "MicrogradEngine",
+}
+"""The engine of each peer, in a module that imports the peer: so only where it is asked for."""
+NAMES = (*ENGINES, *PEERS)
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,22 @@ class Chosen:
 
 def trial_of(engine: Engine[Any], program: Program) -> Trial[Any]:  # of whatever variables
     """A trial of an engine."""
-    return (PortTrial if isinstance(engine, PortEngine) else Trial)(engine, program)
+    if isinstance(engine, PortEngine):
+        return PortTrial(engine, program)
+    return (OpaqueTrial if isinstance(engine, OpaqueEngine) else Trial)(engine, program)
+
+
+def engine_of(name: str) -> Engine[Any]:  # of whatever variables
+    """The engine of a name; raises NotStarted if it is a peer's that is not installed."""
+    if name in ENGINES:
+        return ENGINES[name]()
+    try:
+        module = importlib.import_module(f"dezero.verify.engines.peers.{name}_engine")
+    except ModuleNotFoundError as error:
+        raise NotStarted(f"{name} cannot be loaded: {error}: pip install 'dezero[peers]'") from None
+    except Exception as error:  # whatever a peer does while it is imported
+        raise NotStarted(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
+    return cast("Engine[Any]", getattr(module, PEERS[name])())  # as the table says
 
 
 @contextmanager
@@ -96,12 +122,14 @@ def target_of(port: PortEngine, options: argparse.Namespace) -> Chosen:
 def target(options: argparse.Namespace) -> Chosen:
     """An engine or a function as a target; raises UsageError, NotStarted or TargetError."""
     name: str = options.target
-    if name in ENGINES:
+    if name in NAMES:
         if options.domain:
             raise UsageError(f"--domain is for functions; {name} is an engine")
-        engine = ENGINES[name]()
+        engine = engine_of(name)
         known = [*LAWS, *(law for law in STANDING_LAWS if law not in LAWS)]
-        if not engine.differentiates_twice:
+        if isinstance(engine, OpaqueEngine):
+            known = [law for law in known if law in engine.laws]
+        elif not engine.differentiates_twice:
             known.remove("second_order")
         wanted = arguments.chosen(options.ops, list(engine.contracts), "operation")
         contracts = {op: contract for op, contract in engine.contracts.items() if op in wanted}
@@ -109,7 +137,7 @@ def target(options: argparse.Namespace) -> Chosen:
         return Chosen(name, engine, engine.module, laws, contracts, None)
     if ":" not in name:
         raise UsageError(
-            f"no target is called {name!r}; expected {', '.join(ENGINES)}, or package.module:function"
+            f"no target is called {name!r}; expected {', '.join(NAMES)}, or package.module:function"
         )
     if options.ops:
         raise UsageError("--ops is for engines; a function is one operation")

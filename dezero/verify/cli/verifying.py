@@ -8,6 +8,7 @@ import random
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from dezero.verify import campaign, report
 from dezero.verify.campaign import Plan, Tally
-from dezero.verify.cli import arguments, targets
+from dezero.verify.cli import arguments, corpora, standards, targets
 from dezero.verify.cli.arguments import AddCommand, UsageError
+from dezero.verify.coverage import FLOOR_FROM
 from dezero.verify.engines import Engine
+from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
-from dezero.verify.laws import LAWS
+from dezero.verify.program import Program
 from dezero.verify.report import Report
 from dezero.verify.target import Given
+from dezero.verify.trial import Certificate
 
 DTYPES: dict[str, tuple[str, ...]] = {
     "float64": ("float64",),
@@ -47,7 +51,8 @@ def define(add: AddCommand) -> None:
         default="dezero",
         metavar="TARGET",
         help="dezero (default), core_simple, or package.module:name of a function of Variables "
-        "or of a Function class; or, behind --, the command of a port",
+        f"or of a Function class; a peer, if it is installed: {', '.join(targets.PEERS)}; "
+        "or, behind --, the command of a port",
     )
     budget = verify.add_mutually_exclusive_group()
     budget.add_argument(
@@ -64,7 +69,13 @@ def define(add: AddCommand) -> None:
     )
     verify.add_argument("--order", type=int, choices=(1, 2), default=2, help="1: no second derivatives")
     verify.add_argument(
-        "--certify", action="store_true", help="prove every gradient by enclosures, too"
+        "--certify", action="store_true", help="prove every gradient in float64 by enclosures, too"
+    )
+    verify.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="F",
+        help="the same, and write each program with what was proved of it to a file, a line each",
     )
     verify.add_argument(
         "--domain",
@@ -76,7 +87,14 @@ def define(add: AddCommand) -> None:
     verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
     verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
     verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
+    verify.add_argument(
+        "--badge", type=Path, metavar="F", help="write the verdict for a badge to a file"
+    )
     verify.add_argument("--save", type=Path, metavar="DIR", help="write counterexamples to a folder")
+    standards.define(verify)
+    verify.add_argument(
+        "--corpus", type=Path, metavar="DIR", help="on the programs of a corpus, instead of random ones"
+    )
     arguments.add_limits(verify)
     verify.set_defaults(run=_verify)
 
@@ -89,6 +107,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
+    target, claims = standards.in_profile(target, options.profile)
+    if options.corpus is not None and not claims.lacking:
+        return corpora.verify(options.corpus, target)
     laws = target.laws
     if options.order == 1:
         laws = [law for law in laws if law != "second_order"]
@@ -102,17 +123,41 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
         seed,
         None if options.time else options.examples or (1000 if target.prepared is None else 100),
         options.time,
-        options.certify,
-        _dtypes(options.dtype, target.engine),
-        target.prepared.programs if target.prepared else None,
+        certify=options.certify,
+        dtypes=_dtypes(options.dtype, target.engine),
+        programs=target.prepared.programs if target.prepared else None,
+        known=standards.known_failures(options.known_failures, target),
     )
-    tally = _run(plan, target)
+    proved: list[str] = []
+
+    def certified(program: Program, certificate: Certificate) -> None:
+        proved.append(report.certified(program, certificate))
+
+    if options.certificates:
+        plan = replace(plan, certify=True, certified=certified)
+    tally = Tally() if claims.lacking else _run(plan, target)
     again = _again(options, seed)
-    made = Report(target.name, target.module, laws, seed, again, target.contracts, tally)
+    made = Report(
+        target.name,
+        target.module,
+        laws,
+        seed,
+        again,
+        target.contracts,
+        tally,
+        _uncovered(plan, tally, options),
+        claims,
+        plan.known,
+    )
     saved = _save(options.save, made)
     print(report.summary(made))
-    if isinstance(target.engine, PortEngine):
-        print(_not_claimed(target.engine))
+    if isinstance(target.engine, OpaqueEngine):
+        kind = "port" if isinstance(target.engine, PortEngine) else "peer"
+        print(f"{kind}: {target.engine.who}")
+        print(f"not claimed: {', '.join(claims.not_claimed)}")
+        if tally.conventions:
+            counts = (f"{op} {n}" for op, n in tally.conventions.items())
+            print(f"not judged at kinks, where it has a convention of its own: {', '.join(counts)}")
     if tally.counterexample is not None:
         print()
         print(report.explain(made, tally.counterexample, saved), end="")
@@ -121,38 +166,43 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
         (options.json, report.to_json),
         (options.junit, report.to_junit),
         (options.markdown, report.to_markdown),
+        (options.badge, report.to_badge),
     ):
         if path is not None:
             arguments.write(path, text(made))
+    arguments.write_if(options.certificates, lambda: "".join(proved))
     return made.exit_code
 
 
 def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
-    """The element types of the inputs: of those chosen, what a port computes in."""
-    if not isinstance(engine, PortEngine):
+    """The element types of the inputs: of those chosen, what a port or a peer computes in."""
+    if not isinstance(engine, OpaqueEngine):
         return DTYPES[chosen]
-    known = engine.capabilities.dtypes
+    known = engine.dtypes
     dtypes = [dtype for dtype in DTYPES[chosen] if dtype in known]
     if not dtypes:
-        raise UsageError(f"the port computes in {', '.join(known)}, not in {chosen}")
+        who = "the port" if isinstance(engine, PortEngine) else engine.name
+        raise UsageError(f"{who} computes in {', '.join(known)}, not in {chosen}")
     return dtypes
 
 
-def _not_claimed(engine: PortEngine) -> str:
-    """Who it is, and what it does not declare: that was not verified."""
-    who = engine.capabilities
-    missing = [f"{name} ({why})" if why else name for name, why in engine.not_claimed.items()]
-    missing += [f"the law {law}" for law in LAWS if law not in engine.laws]
-    return f"port: {who.name} {who.version}, {who.language}\nnot claimed: {', '.join(missing)}"
+def _uncovered(plan: Plan, tally: Tally, options: argparse.Namespace) -> list[str]:
+    """What should have occurred in a campaign over all operations that was long enough, and did not."""
+    if options.ops or plan.programs is not None or tally.examples < FLOOR_FROM or tally.counterexample:
+        return []
+    return tally.coverage.missing(plan.contracts, plan.dtypes)
 
 
 def _again(options: argparse.Namespace, seed: int) -> str:
     """The arguments with which the same programs are drawn again."""
     parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
-    for name in ("examples", "dtype", "order"):
+    usual = {"dtype": "both", "order": 2, "profile": "extended"}
+    for name in ("examples", "dtype", "order", "profile"):
         value = getattr(options, name)
-        if value is not None and value != {"dtype": "both", "order": 2}.get(name):
+        if value is not None and value != usual.get(name):
             parts += [f"--{name}", str(value)]
+    if options.known_failures:
+        parts += ["--known-failures", str(options.known_failures)]
     for name in ("laws", "ops"):
         if getattr(options, name):
             parts += [f"--{name}", ",".join(getattr(options, name))]
@@ -171,9 +221,10 @@ def _run(plan: Plan, target: targets.Chosen) -> Tally:
 
     def state(tally: Tally) -> str:
         rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
+        occurred, unresolved = len(tally.coverage.operations), tally.unresolved_share
         return (
             f"{tally.examples} programs, {rate:.0f}/s, "
-            f"{len(tally.operations)} of {n_ops} operations, {tally.unresolved_share:.1%} unresolved"
+            f"{occurred} of {n_ops} operations, {unresolved:.1%} unresolved"
         )
 
     if console.is_terminal:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from dezero.contract import Array, Contract
@@ -41,12 +42,14 @@ class Engine(ABC, Generic[V]):
         differentiates_twice: Whether its gradients can be differentiated.
         rule: The name of the method of an application that runs its rule.
         module: Where its operations can be imported from, as classes, to show a program as code.
+        conventions: The operations for which it documents other derivatives at a kink than ours.
     """
 
     name: str
     rule: ClassVar[str]
     module: ClassVar[str]
-    differentiates_twice: ClassVar[bool]
+    differentiates_twice: bool
+    conventions: Mapping[str, str] = MappingProxyType({})
 
     @property
     @abstractmethod

@@ -9,35 +9,40 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from dezero import __version__
 from dezero.contract import Array, Contract
 from dezero.verify.engines import Engine, Graph
-from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.engines.dezero import CONTRACTS
+from dezero.verify.engines.opaque import (
+    GRADIENT_LAWS,
+    VALUE_LAWS,
+    OpaqueEngine,
+    OpaqueTrial,
+    OpaqueVariable,
+)
 from dezero.verify.program import (
     MAX_BYTES,
     Json,
     Program,
     ProgramError,
-    Step,
     decode_tensor,
     encode_tensor,
 )
 from dezero.verify.protocol import PROTOCOL, Capabilities, Result, Run, brief, decode, encode, identity
 from dezero.verify.rewrites import places_when_perturbed
-from dezero.verify.trial import PERTURBED_RUNS, Trial
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_RUN = 2.0
@@ -46,10 +51,6 @@ KEPT = 64 * 1024
 """How many bytes of its standard error are kept: the last ones."""
 RAW = 500
 """How much of a line that is wrong is shown."""
-
-VALUE_LAWS = ("runs", "value", "shape_dtype")
-GRADIENT_LAWS = ("gradient", "kink", "determinism", "linearity", "sharing", "broadcasting")
-"""The laws that need only values and gradients."""
 
 
 class PortError(Exception):
@@ -89,6 +90,7 @@ class PortProcess:
         streams = self._process.stdin, self._process.stdout, self._process.stderr
         stdin, stdout, stderr = streams
         assert stdin is not None
+        self._stdin = stdin
         assert stdout is not None
         assert stderr is not None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -109,10 +111,11 @@ class PortProcess:
     def ask(self, request: Mapping[str, Json], seconds: float) -> bytes:
         """The line with which the port answers; raises PortError if it does not, in time."""
         unasked = self._next(0.0)
-        if unasked is not None:
+        if unasked:
             raise PortError(f"it wrote a line that nobody asked for: {brief(unasked, RAW)}")
-        self._requests.put(encode(request))
-        line = self._next(seconds)
+        if unasked is None:
+            self._send(encode(request))
+        line = self._next(seconds) if unasked is None else unasked
         if line is None:
             raise PortError(f"no reply within {seconds:g} s")
         if not line:
@@ -125,19 +128,33 @@ class PortProcess:
             )
         return line
 
+    def _send(self, line: bytes) -> None:
+        """Writes a line: at once if the pipe takes it whole, else the thread does, which may wait."""
+        if sys.platform != "win32" and len(line) <= select.PIPE_BUF:
+            with suppress(OSError, ValueError):  # it may have ended, which its output tells
+                _, ready, _ = select.select((), (self._stdin,), (), 0)
+                if ready:  # for that many bytes
+                    os.write(self._stdin.fileno(), line)
+                    return
+        self._requests.put(line)
+
     def _next(self, seconds: float) -> bytes | None:
         try:
             return self._replies.get(timeout=seconds) if seconds else self._replies.get_nowait()
         except queue.Empty:
             return None
 
-    def stop(self) -> None:
-        """Asks it to end, and ends it."""
+    def stop(self) -> bool:
+        """Asks it to end, and ends it; returns whether it ended by itself, in time."""
         self._requests.put(encode({"cmd": "stop"}))
         self._requests.put(None)
-        with suppress(subprocess.TimeoutExpired):
+        ended = True
+        try:
             self._process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            ended = False
         self.kill()
+        return ended
 
     def kill(self) -> int:
         """Ends it and all that it started; returns its exit code, that of the kill if it ran still."""
@@ -183,21 +200,21 @@ class PortProcess:
 # ----------------------------------------------------------------------------------------- The engine
 
 
-@dataclass(eq=False)
-class PortVariable:
-    """A value of a program that a port ran.
+@dataclass(eq=False, kw_only=True)
+class PortOutput(OpaqueVariable):
+    """An output of a program that a port ran, or a gradient of it that is only asked for with a vector.
 
     Attributes:
-        data: Its array.
-        grad: Its gradient, for inputs.
+        program: The program; for a gradient, with its seeds.
+        of_gradient: Whether it is a gradient: then its array is no more than of the right shape.
     """
 
-    data: Array
-    grad: Array | None = None
+    program: Program
+    of_gradient: bool = False
 
 
 @dataclass
-class PortGraph(Graph[PortVariable]):
+class PortGraph(Graph[OpaqueVariable]):
     """A program that a port ran: its inputs and outputs, and the gradients that came with them.
 
     Attributes:
@@ -207,7 +224,7 @@ class PortGraph(Graph[PortVariable]):
     result: tuple[Program, Result] | None = field(default=None)
 
 
-class PortEngine(Engine[PortVariable]):
+class PortEngine(OpaqueEngine):
     """A port, for as long as it takes.
 
     A program is one request, for the values of its outputs and for its gradients. So what an autograd
@@ -220,17 +237,14 @@ class PortEngine(Engine[PortVariable]):
         not_claimed: What it does not declare, each with the reason.
     """
 
-    rule = ""
-    module = "dezero.functions"  # a program is shown as what dezero makes of it
-    differentiates_twice = False
-
     def __init__(
         self,
         command: Sequence[str],
         seconds_to_start: float = SECONDS_TO_START,
         seconds_to_run: float = SECONDS_TO_RUN,
+        tries_numbers: bool = True,
     ) -> None:
-        """Starts it.
+        """Starts it; ``tries_numbers`` says whether to see first that numbers survive.
 
         Raises:
             PortError: It cannot be started, does not answer as it should, or changes numbers.
@@ -244,8 +258,10 @@ class PortEngine(Engine[PortVariable]):
         self.name: str = self.capabilities.name
         self.not_claimed: dict[str, str]
         self._contracts, self.not_claimed = _claimed(self.capabilities)
+        self.differentiates_twice: bool = {"vjp", "second_order"} <= self.capabilities.features
         try:
-            self._echo()
+            for sent in self.numbers() if tries_numbers else ():
+                self.echo(sent)
         except PortError:
             self.stop()
             raise
@@ -256,24 +272,33 @@ class PortEngine(Engine[PortVariable]):
 
     @property
     def laws(self) -> tuple[str, ...]:
-        """The laws that can be held against it."""
-        return VALUE_LAWS + (GRADIENT_LAWS if "vjp" in self.capabilities.features else ())
+        gradients = GRADIENT_LAWS if "vjp" in self.capabilities.features else ()
+        return VALUE_LAWS + gradients + (("second_order",) if self.differentiates_twice else ())
 
-    def stop(self) -> None:
-        """Ends its process."""
+    @property
+    def dtypes(self) -> Sequence[str]:
+        return self.capabilities.dtypes
+
+    @property
+    def who(self) -> str:
+        return f"{self.name} {self.capabilities.version}, {self.capabilities.language}"
+
+    def stop(self) -> bool:
+        """Ends its process; returns whether it ended by itself, in time."""
         process, self._process = self._process, None
-        if process is not None:
-            process.stop()
+        return process is None or process.stop()
 
-    def run(self, program: Program, *want: str) -> Result:
+    def run(self, program: Program, *want: str, v: Sequence[Array] = ()) -> Result:
         """What a port makes of a program; raises PortError unless it gives what is wanted.
 
         Args:
             program: The program.
             want: "values" and "vjp"; by default what it claims of these.
+            v: For "hvp", an array for each of the first inputs: the Hessian is that over them.
         """
         wanted = frozenset(want) or {"values", "vjp"} & {"values", *self.capabilities.features}
-        run = Run(self._next_id(), program, tuple(range(len(program.inputs))), frozenset(wanted))
+        wrt = tuple(range(len(v) if "hvp" in wanted else len(program.inputs)))
+        run = Run(self._next_id(), program, wrt, frozenset(wanted), tuple(v))
         reply = self._ask(run.to_dict())
         try:
             if "unsupported" in reply:
@@ -298,7 +323,7 @@ class PortEngine(Engine[PortVariable]):
             line = self._process.ask(start, self.seconds_to_start)
             return Capabilities.from_dict(decode(line))
         except (PortError, ProgramError) as error:
-            raise self._killed(error, line) from None
+            raise self._killed(error, line) from error
 
     def _ask(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """The reply to a request with a number; whoever does not give one is killed."""
@@ -328,33 +353,35 @@ class PortEngine(Engine[PortVariable]):
         shown = f"; its line: {brief(line, RAW)}" if line else ""
         return PortError(f"{error}{ended}{shown}", process.errors)
 
-    def _echo(self) -> None:
-        """Raises PortError unless numbers come back as they were."""
+    def numbers(self) -> Iterator[Array]:
+        """What is sent to see whether numbers survive, in each of its element types."""
         for dtype in self.capabilities.dtypes:
-            for sent in _numbers(dtype, "nonfinite" in self.capabilities.features):
-                tensor = encode_tensor(sent)
-                number = self._next_id()
-                reply = self._ask({"cmd": "echo", "id": number, "tensor": tensor})
-                try:
-                    returned = encode_tensor(decode_tensor(reply.get("tensor"), "echo"))
-                except ProgramError as error:
-                    raise PortError(f"{error}; the reply: {brief(reply, RAW)}") from None
-                if returned != tensor:
-                    raise PortError(f"echo: {brief(tensor, RAW)} came back as {brief(returned, RAW)}")
+            yield from _numbers(dtype, "nonfinite" in self.capabilities.features)
+
+    def echo(self, sent: Array) -> None:
+        """Raises PortError unless an array comes back as it was."""
+        tensor = encode_tensor(sent)
+        reply = self._ask({"cmd": "echo", "id": self._next_id(), "tensor": tensor})
+        try:
+            returned = encode_tensor(decode_tensor(reply.get("tensor"), "echo"))
+        except ProgramError as error:
+            raise PortError(f"{error}; the reply: {brief(reply, RAW)}") from None
+        if returned != tensor:
+            raise PortError(f"echo: {brief(tensor, RAW)} came back as {brief(returned, RAW)}")
 
     # --- what an engine does ---
 
-    def build(self, program: Program, *, keep: bool = True) -> Graph[PortVariable]:
+    def build(self, program: Program, *, keep: bool = True) -> Graph[OpaqueVariable]:
         """Run a program; what is kept on the way is the port's affair."""
         result = self.run(program)
-        leaves: list[PortVariable | None] = [PortVariable(x) for x in program.inputs]
+        leaves: list[OpaqueVariable | None] = [OpaqueVariable(x) for x in program.inputs]
         values = leaves + [None] * (program.n_values - len(leaves))
-        outputs = [PortVariable(y) for y in result.values]
+        outputs: list[OpaqueVariable] = [PortOutput(y, program=program) for y in result.values]
         for output, variable in zip(program.outputs, outputs, strict=True):
             values[output] = variable
         return PortGraph(values, outputs, (program, result))
 
-    def pull_back(self, graph: Graph[PortVariable], seeds: Sequence[Array], **options: bool) -> None:
+    def pull_back(self, graph: Graph[OpaqueVariable], seeds: Sequence[Array], **options: bool) -> None:
         """Give the inputs their gradients: those that came with the values, if the seeds are theirs."""
         assert isinstance(graph, PortGraph)
         assert graph.result is not None
@@ -366,35 +393,33 @@ class PortEngine(Engine[PortVariable]):
         for leaf, grad in zip(graph.leaves(program), result.grads, strict=True):
             leaf.grad = grad
 
-    def leaf(self, data: Array) -> PortVariable:
-        return PortVariable(data)
+    def gradients(
+        self,
+        ys: Sequence[OpaqueVariable],
+        xs: Sequence[OpaqueVariable],
+        seeds: Sequence[OpaqueVariable],
+        create_graph: bool = False,
+    ) -> list[OpaqueVariable]:
+        """The gradients with respect to the first inputs: of outputs, or of gradients of them.
 
-    def value(self, variable: PortVariable) -> Array:
-        return variable.data
+        Those of outputs are not asked for where they are to be differentiated again: a port gives the
+        product of a Hessian with a vector in one reply.
+        """
+        y = ys[0]
+        assert isinstance(y, PortOutput)
+        given = tuple(seed.data for seed in seeds)
+        if y.of_gradient:
+            result = self.run(y.program, "hvp", v=given)
+            return [_filled(h, x) for h, x in zip(result.hvp, xs, strict=True)]
+        program = replace(y.program, seeds=given)
+        if create_graph:
+            return [PortOutput(x.data, program=program, of_gradient=True) for x in xs]
+        grads = self.run(program, "vjp").grads
+        return [_filled(g, x) for g, x in zip(grads, xs, strict=False)]  # the factors are behind
 
-    def gradient(self, variable: PortVariable) -> Array | None:
-        return variable.grad
 
-    def clear(self, variable: PortVariable) -> None:
-        variable.grad = None
-
-    def apply(self, step: Step, operands: Sequence[PortVariable]) -> list[PortVariable]:
-        raise NotImplementedError("a port runs whole programs")
-
-    def backward(self, variable: PortVariable, seed: Array, *, retain_grad: bool = False) -> None:
-        raise NotImplementedError("a port runs whole programs")
-
-    def no_grad(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def recording(self) -> bool:
-        return True
-
-    def application(self, variable: PortVariable) -> object | None:
-        return None
-
-    def parts(self, variable: PortVariable) -> list[object]:
-        return [variable]
+def _filled(g: Array | None, x: OpaqueVariable) -> OpaqueVariable:
+    return OpaqueVariable(np.zeros_like(x.data) if g is None else g)
 
 
 def _claimed(capabilities: Capabilities) -> tuple[dict[str, Contract], dict[str, str]]:
@@ -441,59 +466,17 @@ def _numbers(dtype: str, nonfinite: bool) -> list[Array]:
 # ------------------------------------------------------------------------------------------ The trial
 
 
-class PortTrial(Trial[PortVariable]):
-    """A port and a program: only outputs and gradients are seen, in the precisions that it has.
+class PortTrial(OpaqueTrial):
+    """A port and a program: only outputs and gradients are seen."""
 
-    A port of doubles cannot be run with more digits, which shows what rounding does inside of an
-    operation. So dezero is, on the same program: what it loses there, a port may lose, too.
-    """
-
-    def __init__(self, engine: Engine[PortVariable], program: Program) -> None:
+    def __init__(self, engine: Engine[OpaqueVariable], program: Program) -> None:
         super().__init__(engine, program)
         assert isinstance(engine, PortEngine)
         self.port = engine
 
-    @property
-    def _moves(self) -> bool:
-        """Whether its values can be moved on the way: by a `mul`."""
-        return "mul" in self.port.contracts
-
-    @cached_property
-    def _twin(self) -> Trial[Any]:
-        """dezero on the same program, which tells how far values move where the port cannot."""
-        return Trial(DezeroEngine(), self.program)
-
-    @cached_property
-    def _roundings(self) -> tuple[list[Array], list[Array]]:
-        """How far dezero's values, and its gradients, lie from those that it has with more digits."""
-        random = np.random.default_rng(len(self.program.steps))
-        programs = [self.program]
-        for _ in range(0 if self.kinked else PERTURBED_RUNS):  # moved off a kink, values would jump
-            factors = [1 + self.eps * random.integers(-1, 2, x.shape) for x in self.program.inputs]
-            moved = [x * f for x, f in zip(self.program.inputs, factors, strict=True)]
-            programs.append(
-                self.program.with_inputs([np.asarray(x, self.program.dtype) for x in moved])
-            )
-        values: list[list[Array]] = []
-        gradients: list[list[Array]] = []
-        for program in programs:
-            short, long = (self._twin.rerun(p) for p in (program, program.astype("longdouble")))
-            values.append(_differences(short.values, long.values))
-            gradients.append(_differences(short.gradients, long.gradients))
-        return _largest(values), _largest(gradients)
-
-    @cached_property
-    def spread(self) -> list[Array]:
-        moved = super().spread if self._moves else self._twin.spread
-        return _largest([moved, self._roundings[1]])
-
-    @cached_property
-    def spread_of_values(self) -> list[Array]:
-        return _largest([self._spread_of_moved_values(), self._roundings[0]])
-
     def _spread_of_moved_values(self) -> list[Array]:
         if not self._moves:
-            return self._twin.spread_of_values
+            return super()._spread_of_moved_values()
         n_inputs, places = len(self.program.inputs), places_when_perturbed(self.program)
 
         def values(program: Program) -> list[Array]:
@@ -503,27 +486,3 @@ class PortTrial(Trial[PortVariable]):
             return [*program.inputs[:n_inputs], *result.values]
 
         return self._spread_of(values)
-
-    def in_wider_precision(self) -> Trial[PortVariable] | None:
-        if self.program.dtype != np.float32 or "float64" not in self.port.capabilities.dtypes:
-            return None
-        trial = self.of(self.program.astype("float64"))
-        trial.eps = self.eps / 4
-        return trial
-
-
-def _differences(xs: Sequence[Array | None], ys: Sequence[Array | None]) -> list[Array]:
-    """How far arrays lie from others; no further than nothing where there are none."""
-    with np.errstate(all="ignore"):
-        return [
-            np.zeros(()) if x is None or y is None else np.abs(np.subtract(x, y)).astype(np.float64)
-            for x, y in zip(xs, ys, strict=True)
-        ]
-
-
-def _largest(several: Sequence[Sequence[Array]]) -> list[Array]:
-    """Of several lists of arrays the largest elements, place by place."""
-    return [
-        np.asarray(np.max(np.broadcast_arrays(*arrays), axis=0))
-        for arrays in zip(*several, strict=True)
-    ]

@@ -1,0 +1,60 @@
+"""What the tests of the ports in `examples/ports` share: a port held to the laws, a fault planted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from dezero.verify import cli
+from dezero.verify.program import Json
+
+PORTS = Path(__file__).parent.parent / "examples" / "ports"
+HELD, COUNTEREXAMPLE, NOT_STARTED = 0, 1, 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault in a port.
+
+    Attributes:
+        right: What stands in the port, once.
+        wrong: What shall stand there.
+        ops: Operations among which it is looked for: others only take time.
+        law: The law that it breaks.
+    """
+
+    right: str
+    wrong: str
+    ops: str
+    law: str = "gradient"
+
+    def plant(self, source: Path, copy: Path) -> Path:
+        """Copies the port, with the fault in it."""
+        text = source.read_text("utf-8")
+        assert text.count(self.right) == 1, (
+            f"{self.right!r} stands {text.count(self.right)} times there"
+        )
+        copy.write_text(text.replace(self.right, self.wrong), "utf-8")
+        assert copy.read_text("utf-8") != text
+        return copy
+
+
+def verify(port: Sequence[str], report: Path, *options: str) -> tuple[int, dict[str, Json]]:
+    """Holds a port against the laws; the exit code, and the report if one was written."""
+    given = ["--seed", "1", "--dtype", "float64", "--json", str(report), *options]
+    code = cli.main(["verify", *given, "--", *port])
+    if not report.exists():
+        return code, {}
+    return code, cast("dict[str, Json]", json.loads(report.read_text("utf-8")))  # as the kit writes it
+
+
+def ask(port: Sequence[str], *lines: str) -> list[dict[str, Json]]:
+    """What a port answers to some lines."""
+    given = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(port, input=given, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return [cast("dict[str, Json]", json.loads(line)) for line in done.stdout.splitlines()]  # objects

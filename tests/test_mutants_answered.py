@@ -1,0 +1,122 @@
+"""What the suite did not notice until `make mutants` asked: see docs/mutants.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dezero import core, functions
+from dezero.contract import REALS, Array, Shapes
+from dezero.core_simple import Function, Variable, as_array
+from dezero.graph import Namespace, T
+from dezero.operation import Binary, Nary, Operation, Splitting, Unary
+
+
+class Constant(Function):
+    """A function without inputs."""
+
+    def forward(self) -> Array:
+        return np.ones(2)
+
+    def backward(self, gy: Array) -> tuple[Array, ...]:
+        return ()
+
+
+class Shrinking(Function):
+    """A sum whose rule forgets to give back the shape."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(x.sum())
+
+    def backward(self, gy: Array) -> Array:
+        return gy
+
+
+def test_a_function_without_inputs_has_generation_0() -> None:
+    y = Constant()()
+    assert y.creator is not None
+    assert (y.creator.generation, y.generation) == (0, 1)
+    y.backward()
+
+
+def test_a_gradient_of_fewer_axes_is_refused_by_name() -> None:
+    y = Shrinking()(Variable(np.ones((1, 3))))
+    with pytest.raises(ValueError, match=re.escape("returned shape (); expected (1, 3)")):
+        y.backward()
+
+
+def test_a_fraction_beside_integers_stays_one() -> None:
+    y = Variable(np.array([2, 3])) * 2.5
+    assert_array_equal(y.data, [5.0, 7.5], strict=True)
+
+
+def test_a_wider_gradient_that_was_set_is_added_in_the_dtype_of_the_data() -> None:
+    x = Variable(np.ones(2, np.float32))
+    x.grad = np.ones(2)
+    (x * 3).backward()
+    assert_array_equal(x.grad, np.array([4, 4], np.float32), strict=True)
+
+
+def test_a_wider_seed_is_taken_in_the_dtype_of_the_data() -> None:
+    y = Variable(np.ones(2, np.float32)) * 3
+    y.grad = np.ones(2)
+    y.backward(retain_grad=True)
+    assert_array_equal(y.grad, np.ones(2, np.float32), strict=True)
+
+
+class OfMany(Nary, domain=REALS, shapes=Shapes.ELEMENTWISE, name="of_several"):
+    """An operation of many operands."""
+
+    def forward(self, *xs: Array) -> Array:
+        return xs[0]
+
+    def vjp(self, xp: Namespace[T], gy: T, xs: object, /) -> tuple[T, ...]:
+        return (gy,)
+
+
+class IntoMany(Splitting, domain=REALS, name="into_several"):
+    """An operation of many outputs."""
+
+    def forward(self, x: Array, /) -> tuple[Array, ...]:
+        return x[:1], x[1:]
+
+    def vjp(self, xp: Namespace[T], gys: Sequence[T], x: T, /) -> T:
+        return xp.broadcast_to(gys[0], x.shape)
+
+
+def test_a_name_that_is_given_is_taken_whatever_the_arity() -> None:
+    assert (OfMany.contract.name, IntoMany.contract.name) == ("of_several", "into_several")
+    assert IntoMany.contract.shapes is Shapes.ANY
+
+
+def test_the_rule_of_a_splitting_knows_the_shape_of_its_operand() -> None:
+    x = core.Variable(np.arange(3.0))
+    head, _ = IntoMany()(x)
+    head.backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, np.ones(3), strict=True)
+
+
+def test_what_the_rules_call_their_operands() -> None:
+    assert (Operation.operand_names, Nary.operand_names) == ((), ())
+    assert (Unary.operand_names, Splitting.operand_names) == (("x",), ("x",))
+    assert Binary.operand_names == ("a", "b")
+
+
+OPERATIONS = [
+    operation
+    for module in (core, functions)
+    for operation in vars(module).values()
+    if isinstance(operation, type)
+    and issubclass(operation, (Unary, Binary))
+    and hasattr(operation, "contract")
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_rule_saves_nothing_but_its_operands_and_its_value(operation: type[Operation]) -> None:
+    assert operation.contract.saves <= {*operation.operand_names, "y"}

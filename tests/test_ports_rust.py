@@ -1,0 +1,140 @@
+"""The port to Rust: it holds, frees what it should, and what is planted in it is found and shrunk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ports import COUNTEREXAMPLE, HELD, PORTS, Fault, ask, verify
+
+from dezero.verify.catalogue import CORE
+from dezero.verify.program import Json, Program
+
+SOURCE = PORTS / "rust" / "src" / "main.rs"
+RUSTC = shutil.which("rustc")
+
+pytestmark = pytest.mark.skipif(RUSTC is None, reason="rustc is not installed, which builds the port")
+
+FAULTS = {
+    "the last cotangent wins": Fault(
+        """*place = Some(match place.as_ref() {
+            Some(before) => before.add(&g)?,
+            None => g,
+        });""",
+        "*place = Some(g);",
+        "neg,add,mul,sin",
+    ),
+    "sum_to overwrites": Fault("|sum, x| sum + x", "|_, x| x", "neg,add,mul,sin"),
+    "a tie goes to both in full": Fault(
+        "Some(Ordering::Equal) => g / 2.0", "Some(Ordering::Equal) => g", "neg,maximum", "kink"
+    ),
+    "what is missing counts as ones": Fault(
+        "Array::full(shape, 0.0), Ok)", "Array::full(shape, 1.0), Ok)", "mul,split,concatenate"
+    ),
+}
+
+
+def build(source: Path, program: Path, *options: str) -> list[str]:
+    """Builds a port; the command that starts it. rustc alone takes a fraction of cargo's time."""
+    assert RUSTC is not None
+    command = [RUSTC, "--edition", "2021", *options, "-o", str(program), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [str(program)]
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return build(SOURCE, tmp_path_factory.mktemp("rust") / "port", "-D", "warnings")
+
+
+def test_it_holds_with_every_operation_of_core(port: list[str], tmp_path: Path) -> None:
+    code, report = verify(port, tmp_path / "report.json", "--profile", "core", "--examples", "150")
+    assert code == HELD
+    coverage = report["coverage"]
+    assert isinstance(coverage, dict)
+    assert isinstance(coverage["operations"], dict)
+    assert set(coverage["operations"]) == set(CORE)
+    assert coverage["missing_operations"] == []
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_planted_fault_is_found_and_shrunk(fault: Fault, tmp_path: Path) -> None:
+    faulty = build(fault.plant(SOURCE, tmp_path / "main.rs"), tmp_path / "port")
+    options = ["--examples", "1000", "--ops", fault.ops]
+    code, report = verify(faulty, tmp_path / "report.json", *options)
+    assert code == COUNTEREXAMPLE
+    found = report["counterexample"]
+    assert isinstance(found, dict)
+    assert found["law"] == fault.law
+    assert len(Program.from_dict(found["program"]).steps) <= 4
+
+
+def test_its_own_tests_pass_of_what_is_freed_and_of_a_long_chain(tmp_path: Path) -> None:
+    own = build(SOURCE, tmp_path / "tests", "--test")
+    done = subprocess.run(own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+X: Json = {"dtype": "float64", "shape": [2], "data": [1, "-0"]}
+SEED: Json = {"dtype": "float64", "shape": [], "data": [1]}
+
+
+def program(node: dict[str, Json], **given: Json) -> str:
+    """A request to run one node on x, with some of it otherwise."""
+    asked: dict[str, Json] = {"cmd": "run", "id": 1, "inputs": [X], "nodes": [node], "outputs": [1]}
+    return json.dumps(asked | {"seeds": [SEED], "wrt": [0], "want": ["values", "vjp"]} | given)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        ("no JSON", "internal", "byte 0 of the line: expected a value"),
+        ("[" * 100_000, "internal", "no more than 64 levels"),
+        ('{"cmd":"echo","id":1', "internal", "expected a comma or }"),
+        ('{"cmd":"spin","id":1}', "internal", 'no command "spin"'),
+        (
+            program({"op": "sum", "in": [0], "attrs": {"axis": 1}}),
+            "shape",
+            "axis 1 of an array of 1 axes",
+        ),
+        (program({"op": "sum", "in": [0, 0]}), "internal", "2 operands for"),
+        (program({"op": "sum", "in": [3]}), "internal", "in: expected a number below 1, found 3"),
+        (
+            program({"op": "sum", "in": [0], "attrs": {"of": 1}}),
+            "internal",
+            'sum has no attribute "of"',
+        ),
+        (program({"op": "sum", "in": [0]}, seeds=[X]), "shape", "expected one for each output"),
+        (
+            program({"op": "broadcast_to", "in": [0], "attrs": {"shape": [10**15, 10**15, 2]}}),
+            "shape",
+            "is too large",
+        ),
+        (program({"op": "split", "in": [0], "attrs": {"sections": 0}}), "shape", "0 equal parts of"),
+    ],
+)
+def test_it_says_what_is_wrong_and_goes_on(port: list[str], line: str, kind: str, words: str) -> None:
+    wrong, right = ask(port, line, program({"op": "sum", "in": [0]}))
+    assert isinstance(wrong["error"], dict)
+    assert wrong["error"]["kind"] == kind
+    assert words in str(wrong["error"]["message"])
+    ones: Json = {"dtype": "float64", "shape": [2], "data": [1, 1]}
+    assert (right["values"], right["grads"]) == ([SEED], [ones])
+
+
+def test_an_operation_that_it_has_not_is_unsupported_and_stop_ends_it(port: list[str]) -> None:
+    echo = json.dumps({"cmd": "echo", "id": 2, "tensor": X})
+    (reply,) = ask(port, program({"op": "spin", "in": [0]}), json.dumps({"cmd": "stop"}), echo)
+    assert reply == {"id": 1, "unsupported": {"op": "spin"}, "message": "no operation spin"}
+
+
+def test_a_chain_of_100_000_steps_is_run_and_freed(port: list[str]) -> None:
+    length = 100_000
+    nodes: Json = [{"op": "neg", "in": [i]} for i in range(length)]
+    (reply,) = ask(port, program({}, inputs=[SEED], nodes=nodes, outputs=[length]))
+    assert (reply["values"], reply["grads"]) == ([SEED], [SEED])
