@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+BENCH := .venv-bench
 
 export PYTHONDONTWRITEBYTECODE = 1
 # What the caller's environment adds must not reach into the environment made here.
@@ -11,7 +12,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: verify test format clean
+.PHONY: verify test bench mutants format clean
 
 verify: $(READY)  ## hold dezero against its laws, on random programs
 	$(BIN)/dezero verify $(ARGS)
@@ -23,12 +24,18 @@ test: $(READY)  ## everything that must hold: pytest, mypy, pyright, ruff
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
 
+bench: $(BENCH)/ready  ## dezero beside NumPy by hand, torch, autograd, mygrad and jax, in one run
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+mutants: $(READY)  ## does the suite notice changes of the sources? SAMPLE=100 tries as many
+	nice $(BIN)/python tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
+
 format: $(READY)  ## put the sources into their form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml
 	rm -rf $(VENV)
@@ -36,3 +43,9 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(READY)
+
+$(BENCH)/ready: pyproject.toml
+	rm -rf $(BENCH)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[peers]'
+	touch $(BENCH)/ready

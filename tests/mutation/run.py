@@ -1,0 +1,197 @@
+"""``make mutants``: does the suite notice when a source is changed?
+
+python tests/mutation/run.py                        # what was not tried yet; can be stopped and resumed
+python tests/mutation/run.py --sample 100           # as many of all, drawn by a seed, within a time
+python tests/mutation/run.py --only core --again    # the survivors once more
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground import Ground, Verdict
+from mutants import Mutant, mutants
+from record import Equivalent, Results, Tally, equivalents, table, tally, unknown
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PROJECT = Path(__file__).parent.parent.parent
+HEAD = "<!-- What follows is written by `make mutants`. -->\n"
+LEAST = 0.97
+"""The share of the mutants tried, but for the equivalent ones, that must be killed."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What stands in config.toml.
+
+    Attributes:
+        sources: The sources, and the tests that know each best.
+        wider: The tests for what survives those.
+        patience: A trial may take so many seconds, and four times what the tests take without a mutant.
+    """
+
+    sources: Mapping[str, Sequence[str]]
+    wider: Sequence[str]
+    patience: float
+
+
+class Tests:
+    """The tests of each source: those that know it best, then the wider ones.
+
+    Each part is first run on the unchanged project: it must pass, and its time gives the limit.
+    """
+
+    def __init__(self, ground: Ground, config: Config) -> None:
+        self._ground = ground
+        self._config = config
+        self._limits: dict[tuple[str, ...], float] = {}
+
+    def try_out(self, mutant: Mutant, text: str) -> Verdict:
+        """Whether any test notices the mutant."""
+        best = tuple(self._config.sources[mutant.path])
+        wider = tuple(test for test in self._config.wider if test not in best)
+        parts = [part for part in (best, wider) if part]
+        limits = [self._limit(part) for part in parts]
+        seconds = 0.0
+        verdict = Verdict("survived", "", 0.0)
+        with self._ground.changed(mutant.path, text):
+            for part, limit in zip(parts, limits, strict=True):
+                verdict = self._ground.test(part, limit)
+                seconds += verdict.seconds
+                if verdict.end != "survived":
+                    break
+        return Verdict(verdict.end, verdict.by, round(seconds, 2))
+
+    def _limit(self, part: tuple[str, ...]) -> float:
+        if part not in self._limits:
+            verdict = self._ground.test(part, 1200, compile_files=True)
+            if verdict.end != "survived":
+                raise SystemExit(f"without any mutant, {verdict.by} {verdict.end}: mend that first")
+            self._limits[part] = self._config.patience + 4 * verdict.seconds
+        return self._limits[part]
+
+
+def chosen(all_of_them: dict[str, list[Mutant]], args: argparse.Namespace) -> list[Mutant]:
+    """What the command line asks for, in random order, so that what a time allows is a fair sample."""
+    wanted = [
+        mutant
+        for path, found in all_of_them.items()
+        if not args.only or any(Path(path).stem == name for name in args.only)
+        for mutant in found
+    ]
+    random.Random(args.seed).shuffle(wanted)
+    return wanted[: args.sample] if args.sample else wanted
+
+
+def run(
+    wanted: Sequence[Mutant],
+    tests: Tests,
+    results: Results,
+    known: Sequence[Equivalent],
+    args: argparse.Namespace,
+) -> None:
+    """Tries what was not tried; with ``again``, also what survived."""
+    console = Console()
+    deadline = time.monotonic() + args.minutes * 60
+    # No thread may redraw: a fork would leave it behind with its locks held.
+    with Progress(
+        TextColumn("mutants"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        auto_refresh=False,
+    ) as progress:
+        task = progress.add_task("", total=len(wanted))
+        survived = 0
+        for mutant in wanted:
+            verdict = results[mutant]
+            equivalent = any(entry.is_of(mutant) for entry in known)
+            again = args.again and verdict is not None and verdict.end == "survived"
+            if not equivalent and (verdict is None or again):
+                if time.monotonic() > deadline:
+                    console.print("The time is over.")
+                    return
+                verdict = tests.try_out(mutant, mutant.make())
+                results.add(mutant, verdict)
+                if verdict.end == "survived":
+                    survived += 1
+                    console.print(
+                        f"survived: {mutant.path}:{mutant.line} {mutant.where}: "
+                        f"{mutant.old} -> {mutant.new}",
+                        markup=False,
+                        highlight=False,
+                    )
+            progress.update(task, advance=1, description=f"{survived} survived", refresh=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command.
+
+    Returns:
+        0 if enough of the mutants tried were killed, else 1.
+    """
+    parser = argparse.ArgumentParser(
+        description="Changes the sources, and asks whether the tests notice."
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="sources by name, such as core graph")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="try only N, drawn from all that were asked for"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the order (default: 0)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start none after so many")
+    parser.add_argument("--again", action="store_true", help="try survivors once more")
+    parser.add_argument("--fresh", action="store_true", help="forget the results so far")
+    parser.add_argument("--record", action="store_true", help="write docs/mutants.md")
+    parser.add_argument("--project", type=Path, default=PROJECT, help="another project than this")
+    args = parser.parse_args(arguments)
+    project: Path = args.project
+    here = project / "tests" / "mutation"
+    place = project / "build" / "mutants"
+
+    config = Config(**tomllib.loads((here / "config.toml").read_text("utf-8")))
+    names = {Path(path).stem for path in config.sources}
+    if args.only and not names.issuperset(args.only):
+        parser.error(f"--only takes {', '.join(sorted(names))}; got {' '.join(args.only)}")
+    if args.fresh:
+        (place / "results.jsonl").unlink(missing_ok=True)
+
+    all_of_them = {path: mutants(path, (project / path).read_text("utf-8")) for path in config.sources}
+    known = equivalents(here / "equivalents.json")
+    for entry in unknown(known, [mutant for found in all_of_them.values() for mutant in found]):
+        parser.error(
+            f"equivalents.json: no mutant of {entry.path} is {entry.old!r} -> {entry.new!r}: remove it"
+        )
+    results = Results(place / "results.jsonl")
+    wanted = chosen(all_of_them, args)
+    run(wanted, Tests(Ground(project, place / "tree"), config), results, known, args)
+    if args.record:
+        counted = {path: tally(found, results, known) for path, found in all_of_them.items()}
+        record = project / "docs" / "mutants.md"
+        text = record.read_text("utf-8").partition(HEAD)[0]
+        record.write_text(text + HEAD + "\n" + table(counted), "utf-8")
+    return judge(tally(wanted, results, known))
+
+
+def judge(counts: Tally) -> int:
+    """Says how it went; the exit code."""
+    killed = sum(counts.killed.values())
+    share = "none were tried" if counts.share is None else f"{counts.share:.1%} of those tried"
+    print(
+        f"{counts.mutants} mutants: {killed} killed, {len(counts.survived)} survived, "
+        f"{counts.equivalent} equivalent, {counts.not_run} not run: {share}"
+    )
+    return 0 if counts.share is not None and counts.share >= LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

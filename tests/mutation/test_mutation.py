@@ -1,0 +1,190 @@
+"""Mutants are found wherever something runs; a weak test lets them live, a strong one does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from mutants import mutants
+from record import Results, equivalents
+
+RUN = Path(__file__).parent / "run.py"
+
+SOURCE = '''"""A module."""
+
+from typing import ClassVar, TypeAlias, TypeVar, cast
+
+T = TypeVar("T")
+Number: TypeAlias = "int | float"
+__all__ = ["Sin"]
+
+
+class Sin(Unary, saves=frozenset("x")):
+    """A docstring, 1 < 2."""
+
+    order: ClassVar[int | None] = 3
+
+    @property
+    def area(self) -> "int | None":
+        x: int | None = cast("int | None", self.a * 5)
+        match x:
+            case 7:
+                return 8
+            case _:
+                return 9
+'''
+
+
+def changes(source: str) -> set[tuple[str, str, str]]:
+    return {(mutant.where, mutant.old, mutant.new) for mutant in mutants("a.py", source)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("Sin", "3", "4"),
+        ("", 'frozenset("x")', "frozenset(None)"),
+        ("", '"x"', '"X"'),
+        ("Sin.area", "self.a * 5", "self.a / 5"),
+        ("Sin.area", "7", "8"),
+        ("Sin.area", "9", "10"),
+    ],
+)
+def test_a_mutant_is_found(change: tuple[str, str, str]) -> None:
+    # What a class statement says belongs to the class around it.
+    found = changes(SOURCE)
+    assert change in found or (("Sin", *change[1:]) in found and change[0] == "")
+
+
+def test_a_case_is_dropped() -> None:
+    dropped = [
+        new for _, old, new in changes(SOURCE) if old.startswith("match") and "case 7" not in new
+    ]
+    assert dropped == ["match x: case _: return 9"]
+
+
+@pytest.mark.parametrize("text", ["int | None", "TypeVar", "Sin", "docstring", "int | float"])
+def test_what_never_runs_is_left_alone(text: str) -> None:
+    assert not [change for change in changes(SOURCE) if change[1].strip('"') == text]
+
+
+def test_each_mutant_is_a_program_of_its_own() -> None:
+    found = mutants("a.py", SOURCE)
+    texts = [mutant.make() for mutant in found]
+    assert SOURCE not in texts
+    for text in texts:
+        compile(text, "a.py", "exec")
+    assert len({mutant.key for mutant in found}) == len(found)
+
+
+def test_the_same_change_twice_has_two_keys() -> None:
+    first, second = [m for m in mutants("a.py", "x = f(1)\ny = f(1)\n") if m.new == "2"]
+    assert (first.nth, second.nth) == (0, 1)
+    assert first.key != second.key
+    assert first.make() == "x = f(2)\ny = f(1)\n"
+
+
+def test_a_key_outlives_a_change_elsewhere() -> None:
+    before, after = "def f():\n    return 1\n", "import os\n\n\ndef f():\n    return 1\n"
+    assert {m.key for m in mutants("a.py", before)} == {m.key for m in mutants("a.py", after)}
+
+
+STEPS = """from __future__ import annotations
+
+
+def steps(n: int) -> int:
+    count = 0
+    while n > 0:
+        n -= 2
+        count += 1
+    return count
+"""
+WEAK = """import dezero.steps
+
+
+def test_steps() -> None:
+    assert dezero.steps.steps(2) == 1
+"""
+STRONG = WEAK + "    assert dezero.steps.steps(3) == 2\n    assert dezero.steps.steps(7) == 4\n"
+FAILING = WEAK.replace("== 1", "== 2")
+LOOPS = "n -= 2 -> n += 2"
+
+
+def project(place: Path, test: str, equivalent: Sequence[Mapping[str, object]] = ()) -> Path:
+    for directory in ("dezero", "tests/mutation", "docs"):
+        (place / directory).mkdir(parents=True, exist_ok=True)
+    (place / "dezero" / "__init__.py").touch()
+    (place / "dezero" / "steps.py").write_text(STEPS)
+    (place / "docs" / "mutants.md").write_text("# Mutants\n\n")
+    (place / "tests" / "test_steps.py").write_text(test)
+    here = place / "tests" / "mutation"
+    (here / "config.toml").write_text(
+        'wider = []\npatience = 1\n[sources]\n"dezero/steps.py" = ["tests/test_steps.py"]\n'
+    )
+    (here / "equivalents.json").write_text(json.dumps(list(equivalent)))
+    return place
+
+
+def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(RUN), "--project", str(place), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_weak_test_lets_mutants_live_and_a_strong_one_does_not(tmp_path: Path) -> None:
+    weak = run(project(tmp_path, WEAK), "--record")
+    assert weak.returncode == 1
+    assert "survived: dezero/steps.py:7 steps: 2 -> 3" in weak.stdout
+    lines = (tmp_path / "build/mutants/results.jsonl").read_text().splitlines()
+    assert "too long" in {json.loads(line)["end"] for line in lines}, "the loop without end"
+    assert "`2` → `3`" in (tmp_path / "docs" / "mutants.md").read_text()
+    assert (tmp_path / "dezero" / "steps.py").read_text() == STEPS
+
+    strong = run(project(tmp_path, STRONG), "--again", "--record")
+    assert (strong.returncode, "0 survived" in strong.stdout) == (0, True), strong.stdout
+    assert (tmp_path / "docs" / "mutants.md").read_text().endswith("## Survivors\n\nNone.\n")
+    assert run(tmp_path).returncode == 0, "all is on record: none is tried again"
+
+
+def test_a_failing_suite_is_no_measure(tmp_path: Path) -> None:
+    ended = run(project(tmp_path, FAILING), "--sample", "1")
+    assert ended.returncode == 1
+    assert "without any mutant, tests/test_steps.py::test_steps failed: mend that first" in ended.stderr
+
+
+def test_an_equivalent_that_is_none_any_more(tmp_path: Path) -> None:
+    entry = {
+        "path": "dezero/steps.py",
+        "where": "steps",
+        "old": "5",
+        "new": "6",
+        "nth": -1,
+        "reason": "?",
+    }
+    ended = run(project(tmp_path, WEAK, [entry]))
+    assert ended.returncode == 2
+    assert "no mutant of dezero/steps.py is '5' -> '6': remove it" in ended.stderr
+
+
+def test_an_equivalent_needs_a_reason(tmp_path: Path) -> None:
+    entry = {"path": "a.py", "where": "f", "old": "1", "new": "2", "nth": -1, "reason": " "}
+    (tmp_path / "e.json").write_text(json.dumps([entry]))
+    with pytest.raises(ValueError, match=r"e\.json: f: '1' -> '2' has no reason"):
+        equivalents(tmp_path / "e.json")
+
+
+def test_results_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    mutant, other = mutants("a.py", "x = 1\n")[:2]
+    entry = {"key": mutant.key, "end": "failed", "by": "t", "seconds": 1.0}
+    cut_off = json.dumps(entry | {"key": other.key})[:-5]
+    (tmp_path / "r.jsonl").write_text(json.dumps(entry) + "\n" + cut_off)
+    results = Results(tmp_path / "r.jsonl")
+    known = results[mutant]
+    assert known is not None
+    assert known.end == "failed"
+    assert results[other] is None
+    results.add(other, known)
+    assert Results(tmp_path / "r.jsonl")[other] == known
