@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from types import EllipsisType, NoneType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,9 @@ def as_array(x: object, array_module: object = np) -> Array:
 
     ``array_module`` has no effect: dezero computes with NumPy alone.
     """
-    # The check has lost which elements an ndarray has; any will do.
-    return cast(Array, x) if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(x, np.ndarray):
+        return x  # pyright: ignore[reportUnknownVariableType]  # the check has lost which elements
+    return np.asarray(x)
 
 
 def is_array_or_number(x: object) -> bool:

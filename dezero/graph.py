@@ -11,13 +11,12 @@ Variables when the gradient shall be differentiable itself (``create_graph=True`
 from __future__ import annotations
 
 import copy
-import heapq
 import itertools
 import operator
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import (
     Any,
     ClassVar,
@@ -30,6 +29,7 @@ from typing import (
     cast,
     overload,
 )
+from weakref import ref
 
 import numpy as np
 
@@ -139,58 +139,33 @@ class Variable:
             where the data are integers), or None. Its memory is its own.
         name: Shown in pictures and errors.
         node: The vertex of the graph on which this is a handle.
+        held: The array that ``data`` reads: the engine reads it with no call between.
 
     Raises:
         TypeError: ``data`` is neither an ndarray nor None.
     """
 
-    __slots__ = ("__weakref__", "_data", "grad", "name", "node")
+    __slots__ = ("__weakref__", "grad", "held", "name", "node")
 
     def __init__(self, data: Array | None, name: str | None = None) -> None:
         self.name: str | None = name
         self.grad: Variable | None = None
-        self._data = _checked(data)
-        self.node: Node = Node(weakref.ref(self), data)
-
-    @classmethod
-    def output_of(cls, function: Function | None, index: int, data: Array) -> Variable:
-        """A variable for an output of an application; with no function, a leaf."""
-        variable = cls.__new__(cls)
-        variable.name = None
-        variable.grad = None
-        variable._data = data
-        variable.node = node = Node(weakref.ref(variable), data)
-        if function is not None:
-            node.creator = function
-            node.index = index
-            node.generation = function.generation + 1
-        return variable
-
-    @staticmethod
-    def parts_of(operands: Sequence[Operand]) -> tuple[list[Node], list[Array]] | None:
-        """The Nodes and the data of operands that are Variables with data; None if some are not."""
-        nodes: list[Node] = []
-        xs: list[Array] = []
-        for x in operands:
-            if not isinstance(x, Variable) or type(x._data) is not np.ndarray:
-                return None
-            nodes.append(x.node)
-            xs.append(x._data)
-        return nodes, xs
+        self.held = _checked(data)
+        self.node: Node = Node(ref(self), data)
 
     @property
     def data(self) -> Array:
         """The value. It reads None as long as a ``Variable(None)`` has been given none."""
-        return self._data
+        return self.held
 
     @data.setter
     def data(self, data: Array) -> None:
         if _missing(data):
             raise TypeError("the data of a variable can be replaced, but not taken away")
-        self._data = _checked(data)
+        self.held = _checked(data)
         if data.shape != self.node.shape or data.dtype != self.node.dtype:
             # What was recorded of the old value has its shape: the new one is a leaf of its own.
-            self.node = Node(weakref.ref(self), data)
+            self.node = Node(ref(self), data)
 
     @property
     def creator(self) -> Function | None:
@@ -248,7 +223,7 @@ class Variable:
     def _backward(self, reading: Reading[T], retain_grad: bool) -> None:
         is_leaf = self.node.creator is None
         seed = _seed(reading, self, None if is_leaf else self.grad)
-        found = pull_back(reading, [(self.node, seed)], lambda _: retain_grad)
+        found = pull_back(reading, [(self.node, seed)], _all if retain_grad else None)
         received: list[tuple[Variable, Variable | None]] = []
         if not is_leaf:
             received.append((self, None))
@@ -276,22 +251,22 @@ class Variable:
     @property
     def shape(self) -> Shape:
         """The length of each axis."""
-        return self._data.shape
+        return self.held.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self.held.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return self.held.size
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """The element type."""
-        return self._data.dtype
+        return self.held.dtype
 
     @property
     def T(self) -> Variable:
@@ -299,26 +274,26 @@ class Variable:
         return VARIABLES.functions.transpose(self)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self.held)
 
     def __iter__(self) -> Iterator[Variable]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"variable({str(self._data).replace(chr(10), chr(10) + ' ' * 9)})"
+        return f"variable({str(self.held).replace(chr(10), chr(10) + ' ' * 9)})"
 
     def __float__(self) -> float:
-        return float(self._data.item())
+        return float(self.held.item())
 
     def __int__(self) -> int:
-        return int(self._data.item())
+        return int(self.held.item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.held)
 
     def __array__(self, dtype: np.dtype[np.generic] | None = None, copy: bool | None = None) -> object:
         # Not Array: NumPy's stubs would take x for an ArrayLike, and array * x for an array.
-        return np.array(self._data, dtype, copy=copy)
+        return np.array(self.held, dtype, copy=copy)
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: object, **options: object
@@ -346,7 +321,7 @@ class Variable:
     def __getstate__(self) -> dict[str, object]:
         """What is pickled and copied: the value, not the graph behind it."""
         grad = None if self.grad is None else self.grad.data
-        return {"data": self._data, "name": self.name, "grad": grad}
+        return {"data": self.held, "name": self.name, "grad": grad}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # What __getstate__ gave.
@@ -403,16 +378,16 @@ class Variable:
         return VARIABLES.functions.get_item(self, slices)
 
     def __lt__(self, other: Operand) -> Array:
-        return as_array(self._data < values(other))
+        return as_array(self.held < values(other))
 
     def __le__(self, other: Operand) -> Array:
-        return as_array(self._data <= values(other))
+        return as_array(self.held <= values(other))
 
     def __gt__(self, other: Operand) -> Array:
-        return as_array(self._data > values(other))
+        return as_array(self.held > values(other))
 
     def __ge__(self, other: Operand) -> Array:
-        return as_array(self._data >= values(other))
+        return as_array(self.held >= values(other))
 
     def reshape(self, *shape: int | Sequence[int]) -> Variable:
         """The same elements in another shape: ``reshape(2, 3)``, ``reshape((2, 3))``."""
@@ -516,8 +491,8 @@ class Node:
 
     __slots__ = ("__weakref__", "creator", "dtype", "generation", "index", "shape", "variable")
 
-    def __init__(self, variable: weakref.ref[Variable], data: Array | None) -> None:
-        self.variable: weakref.ref[Variable] = variable
+    def __init__(self, variable: ref[Variable], data: Array | None) -> None:
+        self.variable: ref[Variable] = variable
         self.shape: Shape = () if data is None else data.shape
         self.dtype: np.dtype[np.generic] = np.dtype(np.float64) if data is None else data.dtype
         self.creator: Function | None = None
@@ -536,6 +511,11 @@ class Node:
         self.index = 0
         self.generation = 0
 
+    @property
+    def wanted(self) -> bool:
+        """Whether its cotangent can be seen: behind it, or by the Variable that is its handle."""
+        return self.creator is not None or self.living() is not None
+
     def living(self) -> Variable | None:
         """The Variable that is a handle on this Node, if it is alive and has not moved on."""
         variable = self.variable()
@@ -552,7 +532,7 @@ class Node:
         handle = Variable(stand_in(self.shape, self.dtype) if data is None else data)
         handle.node = self
         if variable is None:
-            self.variable = weakref.ref(handle)
+            self.variable = ref(handle)
         return handle
 
 
@@ -593,6 +573,27 @@ class _GivesSeveral(Protocol):
     def forward(self) -> Callable[..., tuple[Array, ...]]: ...
 
 
+_new = object.__new__
+
+
+def output_of(function: Function | None, data: Array, index: int = 0) -> Variable:
+    """A variable for an output of an application; with no function, a leaf.
+
+    It runs for every operation: so it fills in Variable and Node itself, with no call for either.
+    """
+    variable = _new(Variable)
+    variable.name = variable.grad = None
+    variable.held = data
+    variable.node = node = _new(Node)
+    node.variable = ref(variable)
+    node.shape = data.shape
+    node.dtype = data.dtype
+    node.creator = function
+    node.index = index
+    node.generation = 0 if function is None else function.generation + 1
+    return variable
+
+
 class Function:
     """An application of an operation: derive from it, as the book does, to write your own.
 
@@ -603,17 +604,36 @@ class Function:
 
     Attributes:
         generation: The largest generation of its inputs.
-        outputs: Weak references to its outputs.
-        input_nodes: The Nodes of its inputs: empty until it is applied, or under `no_grad`.
-        output_types: The shapes and element types of its outputs, if they are several.
-        saved: For each input, then for each output, the array if the rule reads it, else None.
+        n_outputs: How many outputs it has.
+        output_types: Their shapes and element types, if `forward` returned a tuple.
     """
 
     generation: int = 0
-    outputs: tuple[weakref.ref[Variable], ...] = ()
-    input_nodes: tuple[Node, ...] = ()
+    n_outputs: int = 1
     output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
-    saved: Sequence[Array | None] = ()
+    _outputs: tuple[ref[Variable], ...] = ()
+    _nodes: tuple[Node, ...] = ()
+    _saved: tuple[Array | None, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[ref[Variable], ...]:
+        """Weak references to its outputs."""
+        return self._outputs
+
+    @property
+    def input_nodes(self) -> tuple[Node, ...]:
+        """The Nodes of its inputs: empty until it is applied, or under `no_grad`."""
+        return self._nodes
+
+    @property
+    def saved(self) -> tuple[Array | None, ...]:
+        """For each input, then for each output, the array if the rule reads it, else None."""
+        return self._saved
+
+    def remember(self, nodes: Sequence[Node], saved: Sequence[Array | None]) -> None:
+        """Take these for `input_nodes` and `saved`."""
+        self._nodes = tuple(nodes)
+        self._saved = tuple(saved)
 
     # Any parameters may override Any: so a subclass takes as many operands as its operation has.
     def forward(self, *xs: Any, **_: Any) -> Array | tuple[Array, ...]:
@@ -644,53 +664,46 @@ class Function:
         assert isinstance(self, Function)
         # An instance records one application; a second one is recorded in a copy of it.
         function = copy.copy(self) if self.outputs else self
-        parts = Variable.parts_of(inputs)
-        if parts is None:
-            variables = function._converted(inputs)
-            parts = [x.node for x in variables], [x.data for x in variables]
-        nodes, xs = parts
+        variables = function.converted(inputs)
+        xs = [x.held for x in variables]
         try:
             given = function.forward(*xs)
         except Exception as error:
-            operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in xs)
-            error.add_note(f"in {self.name}({operands})")
+            function.say_where(error, xs)
             raise
-        if type(given) is np.ndarray:
-            return function._record(nodes, xs, [given])[0]
         if isinstance(given, (tuple, list)):
-            ys = [function._checked_output(y) for y in given]
-            outputs = function._record(nodes, xs, ys)
+            ys = [function.checked_output(y) for y in given]
+            outputs = function._record(variables, ys)
             if function.outputs:
                 function.output_types = tuple([(y.shape, y.dtype) for y in ys])
+                function.n_outputs = len(ys)
             return outputs
-        return function._record(nodes, xs, [function._checked_output(given)])[0]
+        return function._record(variables, [function.checked_output(given)])[0]
 
-    def _record(self, nodes: list[Node], xs: list[Array], ys: list[Array]) -> list[Variable]:
+    def _record(self, inputs: Sequence[Variable], ys: list[Array]) -> list[Variable]:
         """The outputs of an application and, if recording is on, the application itself."""
         if not recording():
-            return [Variable.output_of(None, 0, y) for y in ys]
-        # Loops, not comprehensions: this runs for every operation, and those are calls, too.
-        generation = 0
-        for node in nodes:
-            if node.generation > generation:
-                generation = node.generation
-        self.generation = generation
-        self.input_nodes = tuple(nodes)
-        saved: list[Array | None] = [*xs, *ys]
+            return [output_of(None, y) for y in ys]
+        nodes = [x.node for x in inputs]
+        self.generation = max([node.generation for node in nodes], default=0)
+        saved: list[Array | None] = [*[x.held for x in inputs], *ys]
         for i in self.unread(len(saved)):
             saved[i] = None
-        self.saved = tuple(saved)
-        outputs: list[Variable] = []
-        references: list[weakref.ref[Variable]] = []
-        for index, data in enumerate(ys):
-            y = Variable.output_of(self, index, data)
-            outputs.append(y)
-            references.append(y.node.variable)
-        self.outputs = tuple(references)
+        self.remember(nodes, saved)
+        outputs = [output_of(self, y, index) for index, y in enumerate(ys)]
+        self._outputs = tuple([y.node.variable for y in outputs])
         return outputs
 
-    def _converted(self, operands: Sequence[Operand]) -> list[Variable]:
-        """The operands as Variables; a Python number takes the element type of the others."""
+    def say_where(self, error: Exception, xs: Sequence[Array]) -> None:
+        """Add to an error of `forward` to what it was applied."""
+        error.add_note(f"in {self.name}({', '.join(f'{x.dtype}{list(x.shape)}' for x in xs)})")
+
+    def converted(self, operands: Sequence[Operand]) -> list[Variable]:
+        """The operands as Variables; a Python number takes the element type of the others.
+
+        Raises:
+            TypeError: One is no operand, or has no data.
+        """
         variables: list[Variable] = []
         numbers: list[int] = []
         for i, operand in enumerate(operands):
@@ -706,10 +719,15 @@ class Function:
         for i in numbers if others else ():
             number = operands[i]
             dtype = np.result_type(*others, number)
-            variables[i] = Variable.output_of(None, 0, np.array(number, dtype))
+            variables[i] = Variable(np.array(number, dtype))
         return variables
 
-    def _checked_output(self, y: object) -> Array:
+    def checked_output(self, y: object) -> Array:
+        """What `forward` returned, as an array.
+
+        Raises:
+            TypeError: It is neither an array nor a number.
+        """
         if is_array_or_number(y):
             return as_array(y)
         raise TypeError(f"{self.name}.forward returned {type(y).__name__}; expected an ndarray")
@@ -725,8 +743,13 @@ class Function:
 
         Where neither the Variable nor its array is left, the handle has the shape and NaN for values.
         """
-        saved = self.saved[: len(self.input_nodes)]
-        return [node.handle(x) for node, x in zip(self.input_nodes, saved, strict=True)]
+        nodes = self.input_nodes
+        return [node.handle(x) for node, x in zip(nodes, self.saved[: len(nodes)], strict=True)]
+
+    def wants(self, i: int) -> bool:
+        """Whether anyone can see the cotangent of input ``i``: a rule may save itself the trouble."""
+        nodes = self.input_nodes
+        return not nodes or nodes[i].wanted
 
     def unread(self, n_saved: int) -> Sequence[int]:
         """The places in ``saved`` of what the rule does not read: none, if nothing is known of it."""
@@ -738,28 +761,28 @@ class Function:
         variable = self.outputs[index]()
         if variable is not None and variable.creator is self and (y is None or variable.data is y):
             return variable
-        return Variable.output_of(self, index, NOT_SAVED if y is None else y)
+        return output_of(self, NOT_SAVED if y is None else y, index)
 
-    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T | None]:
-        """The cotangents of the inputs from those of the outputs, by `backward`, checked.
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Iterable[tuple[Node, T | None]]:
+        """The Nodes of the inputs with the cotangents that `backward` gives them, checked.
 
         Raises:
             TypeError: `backward` returned something other than Variables and Nones.
             ValueError: It returned more or fewer than there are inputs.
         """
-        outputs = self.outputs
+        outputs = self._outputs
         handles = [self.output_handle(index) for index in range(len(outputs))]
-        self.outputs = tuple([weakref.ref(handle) for handle in handles])
+        self._outputs = tuple([ref(handle) for handle in handles])
         try:
             with using_config("enable_backprop", reading.records):
                 given = self.backward(*[reading.to_variable(gy) for gy in gys])
         finally:
-            self.outputs = outputs
+            self._outputs = outputs
         gxs = given if isinstance(given, (tuple, list)) else (given,)
-        n_inputs = len(self.input_nodes)
-        if len(gxs) != n_inputs:
+        nodes = self.input_nodes
+        if len(gxs) != len(nodes):
             raise ValueError(
-                f"{self.name}.backward returned {len(gxs)} gradients for {n_inputs} inputs; "
+                f"{self.name}.backward returned {len(gxs)} gradients for {len(nodes)} inputs; "
                 "expected one for each (None for no gradient)"
             )
         for i, gx in enumerate(gxs):
@@ -768,7 +791,8 @@ class Function:
                     f"{self.name}.backward returned {type(gx).__name__} for input {i}; "
                     "expected a Variable, or None for no gradient"
                 )
-        return [None if gx is None else reading.from_variable(gx) for gx in gxs]
+        cotangents = [None if gx is None else reading.from_variable(gx) for gx in gxs]
+        return zip(nodes, cotangents, strict=True)
 
 
 # ------------------------------------------------------------------------------------------- backward
@@ -779,18 +803,21 @@ class Reading(ABC, Generic[T]):
 
     Attributes:
         xp: The functions that rules call.
+        unsaved: What stands for an operand or an output that was not saved, where no shape is told.
         records: Whether the computation of the gradients is recorded.
     """
 
     xp: Namespace[T]
+    unsaved: T
     records: ClassVar[bool]
 
     @abstractmethod
-    def operands(self, function: Function) -> Sequence[T]:
-        """The inputs of an application, and then its outputs.
+    def operand(self, node: Node, saved: Array | None) -> T:
+        """What stands for an input of an application; for one that was not saved, a stand-in."""
 
-        For an input that was not saved a stand-in, and `NOT_SAVED` for such an output.
-        """
+    @abstractmethod
+    def output(self, function: Function, saved: Array) -> T:
+        """What stands for the only output of an application, which was saved."""
 
     @abstractmethod
     def from_variable(self, variable: Variable) -> T:
@@ -814,18 +841,17 @@ class Reading(ABC, Generic[T]):
 
 class _ArrayReading(Reading[Array]):
     records = False
-    xp: Namespace[Array] = arrays
 
-    def operands(self, function: Function) -> Sequence[Array]:
-        nodes = function.input_nodes
-        n_inputs = len(nodes)
-        operands: list[Array] = []
-        for i, array in enumerate(function.saved):
-            if array is None:
-                node = nodes[i] if i < n_inputs else None
-                array = NOT_SAVED if node is None else stand_in(node.shape, node.dtype)
-            operands.append(array)
-        return operands
+    def __init__(self) -> None:
+        # Attributes of the instance are found faster than those of its class.
+        self.xp = arrays
+        self.unsaved = NOT_SAVED
+
+    def operand(self, node: Node, saved: Array | None) -> Array:
+        return stand_in(node.shape, node.dtype) if saved is None else saved
+
+    def output(self, function: Function, saved: Array) -> Array:
+        return saved
 
     def from_variable(self, variable: Variable) -> Array:
         return variable.data
@@ -836,14 +862,17 @@ class _ArrayReading(Reading[Array]):
 
 class _VariableReading(Reading[Variable]):
     records = True
-    xp: Namespace[Variable]  # this and the next two: see `install`
-    functions: VariableNamespace
+    functions: VariableNamespace  # this, the next, and xp: see `install`
     numpy_functions: NumPyFunctions
 
-    def operands(self, function: Function) -> Sequence[Variable]:
-        nodes = function.input_nodes
-        handles = [node.handle(x) for node, x in zip(nodes, function.saved, strict=False)]
-        return handles + [function.output_handle(i) for i in range(len(function.outputs))]
+    def __init__(self) -> None:
+        self.unsaved = Variable(NOT_SAVED)
+
+    def operand(self, node: Node, saved: Array | None) -> Variable:
+        return node.handle(saved)
+
+    def output(self, function: Function, saved: Array) -> Variable:
+        return function.output_handle(0)
 
     def from_variable(self, variable: Variable) -> Variable:
         return variable
@@ -891,7 +920,9 @@ class Cotangents(Generic[T]):
 
 
 def pull_back(
-    reading: Reading[T], seeds: Iterable[tuple[Node, T]], keep: Callable[[Function], bool]
+    reading: Reading[T],
+    seeds: Iterable[tuple[Node, T | None]],
+    keep: Callable[[Function], bool] | None = None,
 ) -> Cotangents[T]:
     """Pull cotangents back from some Nodes to the leaves; each application's rule runs once.
 
@@ -901,50 +932,54 @@ def pull_back(
     Args:
         reading: How to read the rules.
         seeds: Nodes, and what to add to their cotangents.
-        keep: Whether to keep the cotangents of an application's outputs.
+        keep: Whether to keep the cotangents of an application's outputs; by default of none.
     """
     found: Cotangents[T] = Cotangents()
     leaves = found.leaves
     waiting: dict[Function, list[T | None]] = {}
     queue: list[tuple[int, int, Function]] = []
     arrival = itertools.count()
-    cotangents = list(seeds)
-    while True:
-        for node, g in cotangents:
-            creator = node.creator
-            if creator is None:
-                old = leaves.get(node)
-                leaves[node] = g if old is None else old + g
-                continue
-            gys = waiting.get(creator)
-            if gys is None:
-                gys = waiting[creator] = [None] * len(creator.outputs)
-                heapq.heappush(queue, (-creator.generation, next(arrival), creator))
-            old = gys[node.index]
-            gys[node.index] = g if old is None else old + g
-        if not queue:
-            return found
-        function = heapq.heappop(queue)[2]
-        gys = waiting.pop(function)
-        if keep(function):
-            found.interior[function] = gys
-        cotangents = []
-        try:
-            gxs = function.pull(reading, _completed(reading, function, gys))
-            for i, (node, gx) in enumerate(zip(function.input_nodes, gxs, strict=True)):
-                if gx is not None:
-                    if gx.shape != node.shape or gx.dtype is not node.dtype:
-                        gx = _fitted(reading, i, node, gx)
-                    cotangents.append((node, gx))
-        except Exception as error:
+    cotangents = seeds
+    function: Function | None = None
+    try:
+        while True:
+            for node, g in cotangents:
+                if g is None:
+                    continue
+                if g.shape != node.shape or g.dtype is not node.dtype:
+                    g = _fitted(reading, function, node, g)
+                creator = node.creator
+                if creator is None:
+                    old = leaves.get(node)
+                    leaves[node] = g if old is None else old + g
+                    continue
+                gys = waiting.get(creator)
+                if gys is None:
+                    heappush(queue, (-creator.generation, next(arrival), creator))
+                    gys = waiting[creator] = [None] * creator.n_outputs
+                old = gys[node.index]
+                gys[node.index] = g if old is None else old + g
+            if not queue:
+                return found
+            function = heappop(queue)[2]
+            gys = waiting.pop(function)
+            if keep is not None and keep(function):
+                found.interior[function] = gys
+            gy = gys[0]
+            complete = (gy,) if gy is not None and len(gys) == 1 else _completed(reading, function, gys)
+            cotangents = function.pull(reading, complete)
+    except Exception as error:
+        if function is not None:
             error.add_note(f"in the rule of {function.name}, generation {function.generation}")
-            raise
+        raise
+
+
+def _all(function: Function) -> bool:
+    return True
 
 
 def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> Sequence[T]:
     """The cotangents of an application's outputs: zeros for those that nothing depends on."""
-    if len(gys) == 1 and (gy := gys[0]) is not None:
-        return (gy,)
     types = zip(gys, function.output_types, strict=True)
     return [
         reading.constant(np.zeros(shape, gradient_dtype(dtype))) if gy is None else gy
@@ -952,17 +987,18 @@ def _completed(reading: Reading[T], function: Function, gys: list[T | None]) -> 
     ]
 
 
-def _fitted(reading: Reading[T], i: int, node: Node, gx: T) -> T:
-    """The cotangent of input ``i`` as its Node needs it: broadcasting undone, of the value's dtype."""
-    if gx.shape != node.shape:
+def _fitted(reading: Reading[T], function: Function | None, node: Node, g: T) -> T:
+    """A cotangent as its Node needs it: broadcasting undone, of the value's element type."""
+    if g.shape != node.shape:
         try:
-            gx = reading.xp.sum_to(gx, node.shape)
+            g = reading.xp.sum_to(g, node.shape)
         except ValueError:
+            i = 0 if function is None else function.input_nodes.index(node)
             raise ValueError(
-                f"the gradient of input {i} has shape {gx.shape}; "
+                f"the gradient of input {i} has shape {g.shape}; "
                 f"expected {node.shape}, or a shape to which that broadcasts"
             ) from None
-    return _cast(reading, gx, node.dtype)
+    return _cast(reading, g, node.dtype)
 
 
 def _cast(reading: Reading[T], g: T, dtype: np.dtype[np.generic]) -> T:

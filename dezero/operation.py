@@ -9,11 +9,16 @@ The bases carry the boilerplate, so that an operation carries mathematics:
 
 from __future__ import annotations
 
+import copy
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
+from weakref import ref
 
+from numpy import ndarray
+
+from dezero.config import recording
 from dezero.contract import (
     NO_ATTRIBUTES,
     Array,
@@ -24,7 +29,17 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.graph import VARIABLES, Function, Namespace, Reading, T, Variable
+from dezero.graph import (
+    VARIABLES,
+    Function,
+    Namespace,
+    Node,
+    Operand,
+    Reading,
+    T,
+    Variable,
+    output_of,
+)
 
 
 def promised(
@@ -61,11 +76,12 @@ class Operation(Function):
     Attributes:
         contract: What the operation promises; made from the class keywords of its subclass.
         operand_names: What the rule calls its operands, where it can name them.
+        keeps: Which of the operands, and whether the output, an application saves; empty: nothing.
     """
 
     contract: ClassVar[Contract]
     operand_names: ClassVar[tuple[str, ...]] = ()
-    _unread: ClassVar[Sequence[int] | None] = None  # None: all
+    keeps: ClassVar[tuple[bool, ...]] = ()
 
     @classmethod
     def _promise(
@@ -93,8 +109,7 @@ class Operation(Function):
             name=name,
         )
         if cls.operand_names and outputs == 1:
-            names = (*cls.operand_names, "y")
-            cls._unread = [i for i, name in enumerate(names) if name not in saves]
+            cls.keeps = tuple([name in saves for name in (*cls.operand_names, "y")])
 
     @property
     def attributes(self) -> dict[str, object]:
@@ -103,15 +118,32 @@ class Operation(Function):
 
     def unread(self, n_saved: int) -> Sequence[int]:
         """See `Function.unread`."""
-        return range(n_saved) if self._unread is None else self._unread
+        return [i for i in range(n_saved) if not (self.keeps and self.keeps[i])]
 
     def backward(self, *gys: Variable) -> Variable | tuple[Variable | None, ...]:
         """The cotangents of the inputs from those of the outputs, recorded if recording is on."""
-        gxs = tuple(self.pull(VARIABLES, gys))
+        gxs = tuple([gx for _, gx in self.pull(VARIABLES, gys)])
         return gxs if len(gxs) != 1 or gxs[0] is None else gxs[0]
 
 
-class Unary(Operation, ABC):
+class Single(Operation):
+    """What the operations of one or two operands share: one output, and no container for anything.
+
+    Small graphs cost what their objects cost: an application that holds its few Nodes and arrays as
+    attributes of its own, not in tuples, is built faster, takes less memory, and leaves the garbage
+    collector less to look at (see docs/decisions.md).
+    """
+
+    _output: ref[Variable] | None = None
+    _y: Array | None
+
+    @property
+    def outputs(self) -> tuple[ref[Variable], ...]:
+        """See `Function.outputs`."""
+        return (self._output,) if self._output else ()
+
+
+class Unary(Single, ABC):
     """An operation of one operand ``x`` with one output ``y``.
 
     Class keywords:
@@ -125,6 +157,8 @@ class Unary(Operation, ABC):
     """
 
     operand_names: ClassVar[tuple[str, ...]] = ("x",)
+    _x_node: Node
+    _x: Array | None
 
     def __init_subclass__(
         cls,
@@ -149,13 +183,64 @@ class Unary(Operation, ABC):
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T, /) -> T:
         """The cotangent of ``x`` from that of ``y``: ``gy`` times the derivative, transposed."""
 
-    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
+    # A Function may take any number of operands; here a wrong number shall be a type error.
+    def __call__(  # type: ignore[override]  # see above
+        self, x: Operand, /
+    ) -> Variable:
+        """Apply the operation.
+
+        Raises:
+            TypeError: ``x`` is no operand.
+        """
+        function = copy.copy(self) if self._output else self
+        if not (isinstance(x, Variable) and type(x.held) is ndarray):
+            (x,) = self.converted((x,))
+        try:
+            y = function.forward(x.held)
+        except Exception as error:
+            self.say_where(error, (x.held,))
+            raise
+        if type(y) is not ndarray:
+            y = self.checked_output(y)
+        if not recording():
+            return output_of(None, y)
+        function._x_node = node = x.node
+        function.generation = node.generation
+        keeps_x, keeps_y = self.keeps
+        function._x = x.held if keeps_x else None
+        function._y = y if keeps_y else None
+        variable = output_of(function, y)
+        function._output = variable.node.variable
+        return variable
+
+    @property
+    def input_nodes(self) -> tuple[Node, ...]:
+        """See `Function.input_nodes`."""
+        return (self._x_node,) if self._output else ()
+
+    @property
+    def saved(self) -> tuple[Array | None, ...]:
+        """See `Function.saved`."""
+        return (self._x, self._y) if self._output else ()
+
+    def remember(self, nodes: Sequence[Node], saved: Sequence[Array | None]) -> None:
+        """See `Function.remember`."""
+        (self._x_node,) = nodes
+        self._x, self._y = saved
+
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[tuple[Node, T]]:
         """See `Function.pull`."""
-        x, y = reading.operands(self)
-        return (self.vjp(reading.xp, gys[0], x, y),)
+        node, y = self._x_node, self._y
+        gx = self.vjp(
+            reading.xp,
+            gys[0],
+            reading.operand(node, self._x),
+            reading.unsaved if y is None else reading.output(self, y),
+        )
+        return ((node, gx),)
 
 
-class Binary(Operation, ABC):
+class Binary(Single, ABC):
     """An operation of two operands ``a`` and ``b`` with one output ``y``.
 
     Class keywords: those of `Unary`; ``saves`` names any of ``a``, ``b`` and ``y``, and ``shapes`` says
@@ -164,6 +249,10 @@ class Binary(Operation, ABC):
     """
 
     operand_names: ClassVar[tuple[str, ...]] = ("a", "b")
+    _a_node: Node
+    _b_node: Node
+    _a: Array | None
+    _b: Array | None
 
     def __init_subclass__(
         cls,
@@ -185,13 +274,71 @@ class Binary(Operation, ABC):
         """The value."""
 
     @abstractmethod
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T, /) -> tuple[T, T]:
-        """The cotangents of ``a`` and ``b`` from that of ``y``."""
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T, /) -> tuple[T | None, T | None]:
+        """The cotangents of ``a`` and ``b`` from that of ``y``; None only where `wants` says no."""
 
-    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
+    def __call__(  # type: ignore[override]  # as for Unary
+        self, a: Operand, b: Operand, /
+    ) -> Variable:
+        """Apply the operation.
+
+        Raises:
+            TypeError: ``a`` or ``b`` is no operand.
+        """
+        function = copy.copy(self) if self._output else self
+        if not (
+            isinstance(a, Variable)
+            and isinstance(b, Variable)
+            and type(a.held) is type(b.held) is ndarray
+        ):
+            a, b = self.converted((a, b))
+        try:
+            y = function.forward(a.held, b.held)
+        except Exception as error:
+            self.say_where(error, (a.held, b.held))
+            raise
+        if type(y) is not ndarray:
+            y = self.checked_output(y)
+        if not recording():
+            return output_of(None, y)
+        function._a_node = a_node = a.node
+        function._b_node = b_node = b.node
+        generation, other = a_node.generation, b_node.generation
+        function.generation = generation if generation > other else other  # max would be a call
+        keeps_a, keeps_b, keeps_y = self.keeps
+        function._a = a.held if keeps_a else None
+        function._b = b.held if keeps_b else None
+        function._y = y if keeps_y else None
+        variable = output_of(function, y)
+        function._output = variable.node.variable
+        return variable
+
+    @property
+    def input_nodes(self) -> tuple[Node, ...]:
+        """See `Function.input_nodes`."""
+        return (self._a_node, self._b_node) if self._output else ()
+
+    @property
+    def saved(self) -> tuple[Array | None, ...]:
+        """See `Function.saved`."""
+        return (self._a, self._b, self._y) if self._output else ()
+
+    def remember(self, nodes: Sequence[Node], saved: Sequence[Array | None]) -> None:
+        """See `Function.remember`."""
+        self._a_node, self._b_node = nodes
+        self._a, self._b, self._y = saved
+
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[tuple[Node, T | None]]:
         """See `Function.pull`."""
-        a, b, y = reading.operands(self)
-        return self.vjp(reading.xp, gys[0], a, b, y)
+        a_node, b_node, a, b, y = self._a_node, self._b_node, self._a, self._b, self._y
+        ga, gb = self.vjp(
+            reading.xp,
+            gys[0],
+            reading.unsaved if a is None else reading.operand(a_node, a),
+            reading.unsaved if b is None else reading.operand(b_node, b),
+            reading.unsaved if y is None else reading.output(self, y),
+        )
+        return (a_node, ga), (b_node, gb)
 
 
 class Nary(Operation, ABC):
@@ -218,10 +365,11 @@ class Nary(Operation, ABC):
     def vjp(self, xp: Namespace[T], gy: T, xs: Sequence[T], /) -> Sequence[T]:
         """The cotangents of the operands from that of the output; of ``xs`` only shapes are known."""
 
-    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Iterable[tuple[Node, T]]:
         """See `Function.pull`."""
-        *xs, _ = reading.operands(self)
-        return self.vjp(reading.xp, gys[0], xs)
+        nodes = self.input_nodes
+        xs = [reading.operand(node, x) for node, x in zip(nodes, self.saved, strict=False)]
+        return zip(nodes, self.vjp(reading.xp, gys[0], xs), strict=True)
 
 
 class Splitting(Operation, ABC):
@@ -249,9 +397,11 @@ class Splitting(Operation, ABC):
     def vjp(self, xp: Namespace[T], gys: Sequence[T], x: T, /) -> T:
         """The cotangent of ``x`` from those of the outputs; of ``x`` only the shape is known."""
 
-    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[T]:
+    def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[tuple[Node, T]]:
         """See `Function.pull`."""
-        return (self.vjp(reading.xp, gys, reading.operands(self)[0]),)
+        (node,) = self.input_nodes
+        x = reading.operand(node, self.saved[0])
+        return ((node, self.vjp(reading.xp, gys, x)),)
 
 
 class Composite(ABC):

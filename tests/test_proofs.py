@@ -270,8 +270,7 @@ def test_a_corrupted_rule_fails_its_proof(name: str) -> None:
 
 @pytest.mark.parametrize("operation", [Sin, Mul, MatMul, Var, Softmax])
 def test_a_rule_may_read_what_is_saved_only(operation: type[Operation]) -> None:
-    nothing = range((operation.contract.arity or 0) + 1)
-    found = corrupted(fault(operation, _unread=nothing))
+    found = corrupted(fault(operation, keeps=()))
     assert found.kind == "refuted"
     assert found.why_not_more == "the rule reads what its contract does not save"
 

@@ -17,6 +17,7 @@ from dezero import config, graph
 from dezero.config import using_config
 from dezero.contract import Array
 from dezero.graph import Cotangents, Function, Node, Reading, Variable, gradient_dtype
+from dezero.operation import Binary, Unary
 from dezero.verify.planting import Patch, Replacement, constant, nothing
 
 # ------------------------------------------------------------------------------------- A faulty engine
@@ -31,7 +32,7 @@ class Loop:
         choose: Which of the waiting applications is next.
         complete: The cotangents of an application's outputs, from those that came and Nones.
         fit: The cotangent of an input, for its Node.
-        paired: The Nodes of an application's inputs with their cotangents.
+        paired: Which of the cotangents that a rule gave count, with their Nodes.
         merges: Whether an application waits for all cotangents, rather than once for each.
         once: Whether what comes for an application that has run is lost.
         failed: What is done after an exception; whether it is swallowed.
@@ -43,9 +44,7 @@ class Loop:
         _completed(reading, function, gys)
     )
     fit: Callable[[Any, Any, Node], Any] = lambda reading, gx, node: _fitted(reading, gx, node)
-    paired: Callable[[Sequence[Node], Sequence[Any]], Iterable[tuple[Node, Any]]] = lambda nodes, gxs: (
-        zip(nodes, gxs, strict=True)
-    )
+    paired: Callable[[Iterable[tuple[Node, Any]]], Iterable[tuple[Node, Any]]] = lambda pulled: pulled
     merges: bool = True
     once: bool = False
     failed: Callable[[Any, Cotangents[Any]], bool] = lambda reading, found: False
@@ -54,7 +53,7 @@ class Loop:
         self,
         reading: Reading[Any],
         seeds: Iterable[tuple[Node, Any]],
-        keep: Callable[[Function], bool],
+        keep: Callable[[Function], bool] | None = None,
     ) -> Cotangents[Any]:
         found: Cotangents[Any] = Cotangents()
         waiting: list[tuple[Function, list[Any]]] = []
@@ -68,7 +67,7 @@ class Loop:
             elif not (self.once and creator in visited):
                 gys = next((gys for function, gys in waiting if function is creator), None)
                 if gys is None or not self.merges:
-                    gys = [None] * len(creator.outputs)
+                    gys = [None] * creator.n_outputs
                     waiting.append((creator, gys))
                 old = gys[node.index]
                 gys[node.index] = g if old is None else self.add(old, g)
@@ -79,10 +78,10 @@ class Loop:
             while waiting:
                 function, gys = waiting.pop(self.choose([function for function, _ in waiting]))
                 visited.add(function)
-                if keep(function):
+                if keep is not None and keep(function):
                     found.interior[function] = gys
-                gxs = function.pull(reading, self.complete(reading, function, gys))
-                for node, gx in self.paired(function.input_nodes, gxs):
+                pulled = function.pull(reading, self.complete(reading, function, gys))
+                for node, gx in self.paired(pulled):
                     if gx is not None:
                         accumulate(node, self.fit(reading, gx, node))
         except Exception:
@@ -133,8 +132,8 @@ def oldest(waiting: Sequence[Function]) -> int:
     return min(range(len(waiting)), key=lambda i: waiting[i].generation)
 
 
-def last_of_each(nodes: Sequence[Node], gxs: Sequence[Any]) -> Iterable[tuple[Node, Any]]:
-    return dict(zip(nodes, gxs, strict=True)).items()
+def last_of_each(pulled: Iterable[tuple[Node, Any]]) -> Iterable[tuple[Node, Any]]:
+    return dict(pulled).items()
 
 
 def averaged(reading: Reading[Any], gx: Any, node: Node) -> Any:
@@ -234,8 +233,8 @@ def freed_afterwards(
     waiting = [] if reading.records else [node.creator for node, _ in seeds]
     while waiting:
         function = waiting.pop()
-        if function is not None and function.saved:
-            function.saved = ()
+        if function is not None and any(x is not None for x in function.saved):
+            function.remember(function.input_nodes, [None] * len(function.saved))
             waiting += [node.creator for node in function.input_nodes]
     return found
 
@@ -334,7 +333,7 @@ def scalar_if_0d(
 ) -> Variable:
     stored = original(reading, variable, old, g)
     if stored.ndim == 0 and not reading.records:
-        setattr(stored, "_data", stored.data[()])  # noqa: B010 - Variable itself refuses a scalar
+        setattr(stored, "held", stored.data[()])  # noqa: B010 - Variable itself refuses a scalar
     return stored
 
 
@@ -343,17 +342,21 @@ def scalar_if_0d(
 
 def applied(after: Callable[[list[Variable]], None]) -> Patch:
     """Something done with the outputs of every application that was recorded."""
-    original = cast("Callable[..., object]", vars(Function)["__call__"])
 
-    def call(self: Function, *inputs: object) -> object:
-        given = original(self, *inputs)
-        several = type(given) is list
-        outputs = cast("list[Variable]", given) if several else [cast(Variable, given)]
-        if outputs and outputs[0].creator is not None:
-            after(outputs)
-        return given
+    def applying(kind: type[Function]) -> Replacement:
+        original = cast("Callable[..., object]", vars(kind)["__call__"])
 
-    return lambda: [Replacement(Function, "__call__", call)]
+        def call(self: Function, *inputs: object) -> object:
+            given = original(self, *inputs)
+            several = type(given) is list
+            outputs = cast("list[Variable]", given) if several else [cast(Variable, given)]
+            if outputs and outputs[0].creator is not None:
+                after(outputs)
+            return given
+
+        return Replacement(kind, "__call__", call)
+
+    return lambda: [applying(kind) for kind in (Function, Unary, Binary)]
 
 
 def hold_outputs(outputs: list[Variable]) -> None:
@@ -363,7 +366,7 @@ def hold_outputs(outputs: list[Variable]) -> None:
 def scalar_value(outputs: list[Variable]) -> None:
     for y in outputs:
         if y.ndim == 0:
-            setattr(y, "_data", y.data[()])  # noqa: B010 - Variable itself refuses a scalar
+            setattr(y, "held", y.data[()])  # noqa: B010 - Variable itself refuses a scalar
 
 
 def keeping_saved() -> list[Replacement]:

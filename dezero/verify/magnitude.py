@@ -17,7 +17,7 @@ import numpy as np
 from dezero import arrays
 from dezero.arrays import Axes, Index, Pair, Shape, as_array
 from dezero.contract import Array
-from dezero.graph import ARRAYS, Function, Namespace, Reading, Variable, pull_back
+from dezero.graph import ARRAYS, Function, Namespace, Node, Reading, Variable, pull_back
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.program import Program
 
@@ -233,9 +233,13 @@ class _SizedNamespace:
 class _SizedReading(Reading[Sized]):
     records = False
     xp: Namespace[Sized] = _SizedNamespace()
+    unsaved = Sized(ARRAYS.unsaved)
 
-    def operands(self, function: Function) -> Sequence[Sized]:
-        return [Sized(operand) for operand in ARRAYS.operands(function)]
+    def operand(self, node: Node, saved: Array | None) -> Sized:
+        return Sized(ARRAYS.operand(node, saved))
+
+    def output(self, function: Function, saved: Array) -> Sized:
+        return Sized(saved)
 
     def from_variable(self, variable: Variable) -> Sized:
         return Sized(variable.data)
@@ -280,7 +284,7 @@ def product_sizes(program: Program, v: Sequence[Array]) -> list[Array]:
 
 def _sizes(ys: Sequence[Variable], seeds: Sequence[Array], xs: Sequence[Variable]) -> list[Array]:
     pairs = [(y.node, Sized(seed)) for y, seed in zip(ys, seeds, strict=True)]
-    found = pull_back(_SizedReading(), pairs, lambda _: False).leaves
+    found = pull_back(_SizedReading(), pairs).leaves
     sizes = [found.get(x.node) for x in xs]
     return [
         np.zeros(x.shape) if size is None else np.nan_to_num(size.size)

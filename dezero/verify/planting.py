@@ -142,10 +142,10 @@ def valued(operation: type[Unary], forward: Callable[[Any, Array], Any]) -> Patc
 def saving(operation: type[Operation], saves: str, *others: Replacement) -> list[Replacement]:
     """The replacements by which an operation saves these operands."""
     contract = replace(operation.contract, saves=frozenset(saves))
-    unread = [i for i, name in enumerate((*operation.operand_names, "y")) if name not in saves]
+    keeps = tuple([name in saves for name in (*operation.operand_names, "y")])
     return [
         Replacement(operation, "contract", contract),
-        Replacement(operation, "_unread", unread),
+        Replacement(operation, "keeps", keeps),
         *others,
     ]
 

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 
 from dezero.contract import Array
-from dezero.graph import Function, Namespace, Reading, Variable
+from dezero.graph import Function, Namespace, Node, Reading, Variable
 from dezero.operation import Operation
 
 
@@ -132,12 +132,15 @@ class _Kept(np.ndarray[Any, np.dtype[Any]]):  # of any elements
 class _Exact(Reading[Array]):
     records = False
 
-    def __init__(self, xp: Namespace[Array], operands: Sequence[Array]) -> None:
+    def __init__(self, xp: Namespace[Array]) -> None:
         self.xp = xp
-        self._operands = operands
 
-    def operands(self, function: Function) -> Sequence[Array]:
-        return self._operands
+    def operand(self, node: Node, saved: Array | None) -> Array:
+        assert saved is not None  # `pulled` has remembered all
+        return saved
+
+    def output(self, function: Function, saved: Array) -> Array:
+        return saved
 
     def from_variable(self, variable: Variable) -> Array:
         return variable.data
@@ -164,8 +167,9 @@ def pulled(
     for i in operation.unread(len(saved)):
         saved[i] = np.full(saved[i].shape, _Unsaved(), object)
     try:
-        reading = _Exact(xp, [x.view(_Kept) for x in saved])
-        gxs = [np.asarray(g) for g in operation.pull(reading, [gy.view(_Kept) for gy in gys])]
+        operation.remember([Variable(x).node for x in operands], [x.view(_Kept) for x in saved])
+        cotangents = operation.pull(_Exact(xp), [gy.view(_Kept) for gy in gys])
+        gxs = [np.asarray(gx) for _, gx in cotangents]
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise Refuted(f"the rule cannot be read: {error}") from error
     if any(isinstance(element, _Unsaved) for g in gxs for element in g.ravel().tolist()):
