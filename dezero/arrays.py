@@ -113,7 +113,7 @@ def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + exp(-x)), elementwise, with no overflow on either side."""
     x = floating(x)
     small = np.exp(-np.abs(x))
-    return as_array(np.where(x >= 0, 1 / (1 + small), small / (1 + small)))
+    return as_array(np.where(x >= 0, 1, small) / (1 + small))
 
 
 def where(condition: Array, a: Array | float, b: Array | float) -> Array:

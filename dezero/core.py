@@ -371,15 +371,17 @@ class MatMul(
     def forward(self, a: Array, b: Array) -> Array:
         return as_array(a @ b)
 
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T | None, T | None]:
         # A vector on the left is a matrix of one row, on the right one of one column.
         rows = xp.reshape(a, (1, *a.shape)) if a.ndim == 1 else a
         columns = xp.reshape(b, (*b.shape, 1)) if b.ndim == 1 else b
-        stack = gy.shape[: gy.ndim - (a.ndim > 1) - (b.ndim > 1)]
-        g = xp.reshape(gy, stack + (rows.shape[-2], columns.shape[-1]))
-        ga = g @ xp.swapaxes(columns, -1, -2)
-        gb = xp.swapaxes(rows, -1, -2) @ g
-        return ga, xp.reshape(gb, gb.shape[:-1]) if b.ndim == 1 else gb
+        g = gy
+        if a.ndim == 1 or b.ndim == 1:
+            stack = gy.shape[: gy.ndim - (a.ndim > 1) - (b.ndim > 1)]
+            g = xp.reshape(gy, stack + (rows.shape[-2], columns.shape[-1]))
+        ga = g @ xp.swapaxes(columns, -1, -2) if self.wants(0) else None
+        gb = xp.swapaxes(rows, -1, -2) @ g if self.wants(1) else None
+        return ga, gb if gb is None or b.ndim > 1 else xp.reshape(gb, gb.shape[:-1])
 
 
 class GetItem(

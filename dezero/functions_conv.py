@@ -88,9 +88,12 @@ class Conv2d(
     def forward(self, a: Array, b: Array) -> Array:
         return arrays.conv2d(a, b, self.stride, self.pad)
 
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        ga = xp.deconv2d(gy, b, stride=self.stride, pad=self.pad, outsize=_size(a))
-        return ga, xp.conv2d_grad_w(a, gy, _size(b), self.stride, self.pad)
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T | None, T | None]:
+        stride, pad = self.stride, self.pad
+        return (
+            xp.deconv2d(gy, b, stride=stride, pad=pad, outsize=_size(a)) if self.wants(0) else None,
+            xp.conv2d_grad_w(a, gy, _size(b), stride, pad) if self.wants(1) else None,
+        )
 
 
 class Deconv2d(
@@ -111,9 +114,12 @@ class Deconv2d(
     def forward(self, a: Array, b: Array) -> Array:
         return arrays.deconv2d(a, b, self.stride, self.pad, self.outsize)
 
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        ga = xp.conv2d(gy, b, stride=self.stride, pad=self.pad)
-        return ga, xp.conv2d_grad_w(gy, a, _size(b), self.stride, self.pad)
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T | None, T | None]:
+        stride, pad = self.stride, self.pad
+        return (
+            xp.conv2d(gy, b, stride=stride, pad=pad) if self.wants(0) else None,
+            xp.conv2d_grad_w(gy, a, _size(b), stride, pad) if self.wants(1) else None,
+        )
 
 
 class Conv2DGradW(
@@ -135,9 +141,12 @@ class Conv2DGradW(
     def forward(self, a: Array, b: Array) -> Array:
         return arrays.conv2d_grad_w(a, b, self.kernel_size, self.stride, self.pad)
 
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        ga = xp.deconv2d(b, gy, stride=self.stride, pad=self.pad, outsize=_size(a))
-        return ga, xp.conv2d(a, gy, stride=self.stride, pad=self.pad)
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T | None, T | None]:
+        stride, pad = self.stride, self.pad
+        return (
+            xp.deconv2d(b, gy, stride=stride, pad=pad, outsize=_size(a)) if self.wants(0) else None,
+            xp.conv2d(a, gy, stride=stride, pad=pad) if self.wants(1) else None,
+        )
 
 
 class Im2col(

@@ -748,8 +748,7 @@ class Function:
 
     def wants(self, i: int) -> bool:
         """Whether anyone can see the cotangent of input ``i``: a rule may save itself the trouble."""
-        nodes = self.input_nodes
-        return not nodes or nodes[i].wanted
+        return self.input_nodes[i].wanted
 
     def unread(self, n_saved: int) -> Sequence[int]:
         """The places in ``saved`` of what the rule does not read: none, if nothing is known of it."""

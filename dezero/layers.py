@@ -144,7 +144,17 @@ class Layer:
 
     def params(self) -> Iterator[Parameter]:
         """The parameters of this layer and of those in it, in the order of registration, each once."""
-        return (place.parameter for place in self._places().values())
+        seen: set[Parameter | Layer] = set()
+        waiting: list[Parameter | Layer] = [self]
+        while waiting:
+            x = waiting.pop()
+            if x in seen:
+                continue
+            seen.add(x)
+            if isinstance(x, Parameter):
+                yield x
+            else:
+                waiting += reversed([y for y in vars(x).values() if isinstance(y, (Parameter, Layer))])
 
     def cleargrads(self) -> None:
         """Forget the gradients of all parameters."""

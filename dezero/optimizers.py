@@ -26,6 +26,12 @@ from dezero.arrays import as_array
 from dezero.contract import Array
 from dezero.graph import Parameter, Variable
 
+_BLOCK = 32768
+"""The elements of a block: in float32, with the temporaries of a formula, less than a megabyte."""
+
+Formula: TypeAlias = Callable[..., tuple[Array, ...]]
+"""Of the gradient and of each array of state: gives the step, then the new states, all of one shape."""
+
 
 class HasParams(Protocol):
     """What can be optimized or frozen: a Layer, a Model, or anything else that lists its parameters."""
@@ -104,23 +110,34 @@ class Optimizer:
             _checked_gradient(param, type(self).__name__)
         return found
 
-    def _recall(self, param: Parameter, count: int = 0) -> tuple[Array, ...]:
-        """The gradient, and ``count`` arrays of state: zeros at first, and after a change of shape.
+    def _move(self, param: Parameter, formula: Formula, count: int = 0) -> None:
+        """Move the parameter by a formula with ``count`` arrays of state, in place.
 
-        In float32 at least: the squares and the eps of a method leave the range of float16.
+        The formula goes over blocks that fit into the processor's cache, where they can be had by
+        slicing: then what it allocates on the way stays there. (It halves the time of a step of Adam:
+        see docs/decisions.md.) The state is zero at first, and after a change of shape, and in float32
+        at least: the squares and the eps of a method leave the range of float16.
         """
         g = _checked_gradient(param, type(self).__name__).astype(_working(param), copy=False)
         state = self.states.get(param, ())
         if len(state) != count or any(s.shape != g.shape for s in state):
-            state = (np.zeros_like(g),) * count
-        return g, *state
-
-    def _move(self, param: Parameter, step: Array, *state: Array) -> None:
-        """Add ``step`` to the parameter, and remember its new state."""
+            state = tuple([np.zeros_like(g) for _ in range(count)])
+        elif any(s.dtype != g.dtype for s in state):
+            state = tuple([s.astype(g.dtype) for s in state])
         if state:
-            # A hyperparameter may be an np.float64, which would make float64 of a float32 state.
-            self.states[param] = tuple(np.asarray(s, _working(param)) for s in state)
-        param.data += step
+            self.states[param] = state
+        arrays = (param.data, g, *state)
+        if all(x.flags.c_contiguous for x in arrays):
+            arrays = tuple([x.reshape(-1) for x in arrays])
+            blocks = [slice(i, i + _BLOCK) for i in range(0, param.data.size, _BLOCK)]
+        else:
+            blocks = [slice(None)]  # of the first axis: all
+        for block in blocks:
+            data, *given = [x[block] for x in arrays]
+            step, *new = formula(*given)
+            data += step
+            for old, s in zip(given[1:], new, strict=True):
+                old[...] = s
 
     def __getstate__(self) -> dict[str, object]:
         """What is pickled and copied: weak keys cannot be, so the states go with their parameters."""
@@ -291,8 +308,7 @@ class SGD(Optimizer):
         self.lr = lr
 
     def update_one(self, param: Parameter) -> None:
-        (g,) = self._recall(param)
-        self._move(param, -self.lr * g)
+        self._move(param, lambda g: (g * -self.lr,))
 
 
 class MomentumSGD(Optimizer):
@@ -319,9 +335,11 @@ class MomentumSGD(Optimizer):
         self.momentum = momentum
 
     def update_one(self, param: Parameter) -> None:
-        g, v = self._recall(param, 1)
-        v = self.momentum * v - self.lr * g
-        self._move(param, v, v)
+        def formula(g: Array, v: Array) -> tuple[Array, ...]:
+            v = self.momentum * v - self.lr * g
+            return v, v
+
+        self._move(param, formula, 1)
 
 
 class AdaGrad(Optimizer):
@@ -346,9 +364,11 @@ class AdaGrad(Optimizer):
         self.eps = eps
 
     def update_one(self, param: Parameter) -> None:
-        g, h = self._recall(param, 1)
-        h = h + g * g
-        self._move(param, -self.lr * g / (np.sqrt(h) + self.eps), h)
+        def formula(g: Array, h: Array) -> tuple[Array, ...]:
+            h = h + g * g
+            return -self.lr * g / (np.sqrt(h) + self.eps), h
+
+        self._move(param, formula, 1)
 
 
 class AdaDelta(Optimizer):
@@ -375,11 +395,12 @@ class AdaDelta(Optimizer):
         self.eps = eps
 
     def update_one(self, param: Parameter) -> None:
-        g, a, b = self._recall(param, 2)
-        a = self.rho * a + (1 - self.rho) * g * g
-        d = -np.sqrt((b + self.eps) / (a + self.eps)) * g
-        b = self.rho * b + (1 - self.rho) * d * d
-        self._move(param, d, a, b)
+        def formula(g: Array, a: Array, b: Array) -> tuple[Array, ...]:
+            a = self.rho * a + (1 - self.rho) * g * g
+            d = -np.sqrt((b + self.eps) / (a + self.eps)) * g
+            return d, a, self.rho * b + (1 - self.rho) * d * d
+
+        self._move(param, formula, 2)
 
 
 class Adam(Optimizer):
@@ -434,7 +455,11 @@ class Adam(Optimizer):
             self.update_one(param)
 
     def update_one(self, param: Parameter) -> None:
-        g, m, v = self._recall(param, 2)
-        m = self.beta1 * m + (1 - self.beta1) * g
-        v = self.beta2 * v + (1 - self.beta2) * g * g
-        self._move(param, -self.lr * m / (np.sqrt(v) + self.eps), m, v)
+        lr = self.lr
+
+        def formula(g: Array, m: Array, v: Array) -> tuple[Array, ...]:
+            m = self.beta1 * m + (1 - self.beta1) * g
+            v = self.beta2 * v + (1 - self.beta2) * g * g
+            return -lr * m / (np.sqrt(v) + self.eps), m, v
+
+        self._move(param, formula, 2)

@@ -110,14 +110,15 @@ EXAMPLES: dict[str, Example] = {
 }
 
 
-def applied(name: str) -> tuple[Operation, list[Array]]:
-    """A recorded application of the operation, and the cotangents for its outputs."""
+def applied(name: str) -> tuple[Operation, list[Variable], list[Array]]:
+    """A recorded application of the operation, its operands, and the cotangents for its outputs."""
     attributes, operands = EXAMPLES[name]
     operation = WITH_A_RULE[name](**attributes)
-    y = operation(*[Variable(x) for x in operands])
+    xs = [Variable(x) for x in operands]
+    y = operation(*xs)
     ys = y if isinstance(y, list) else [y]
     rng = np.random.default_rng(0)
-    return operation, [rng.uniform(0.5, 1.5, v.shape) for v in ys]
+    return operation, xs, [rng.uniform(0.5, 1.5, v.shape) for v in ys]
 
 
 def test_every_operation_has_an_example() -> None:
@@ -239,13 +240,13 @@ def test_linear_is_what_says_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_A_RULE)
 def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
-    operation, gys = applied(name)
+    operation, xs, gys = applied(name)
     saves = WITH_A_RULE[name].contract.saves
     n = len(operation.input_nodes)
     names = [*(operation.operand_names or ("xs",) * n), *["y"] * len(gys)]
     assert [x is not None for x in operation.saved] == [x in saves for x in names]
     truth = list(operation.pull(ARRAYS, gys))
-    assert [node for node, _ in truth] == [*operation.input_nodes]
+    assert [node for node, _ in truth] == [x.node for x in xs]
     for node, gx in truth:
         assert gx is not None
         assert np.all(np.isfinite(gx))
@@ -259,6 +260,29 @@ def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
             with np.errstate(all="ignore"):
                 blind = operation.pull(ARRAYS, gys)
             assert not np.array_equal(_joined(blind), _joined(truth))
+
+
+@pytest.mark.parametrize("name", WITH_A_RULE)
+def test_a_rule_may_leave_out_only_what_nobody_can_see(name: str) -> None:
+    operation, xs, gys = applied(name)
+    truth = [gx for _, gx in operation.pull(ARRAYS, gys)]
+    for i in range(len(xs)):
+        del xs[i]
+        for k, (_, gx) in enumerate(operation.pull(ARRAYS, gys)):
+            if k != i and truth[k] is not None:
+                np.testing.assert_array_equal(gx, truth[k])
+        xs.insert(i, operation.inputs[i])  # a new handle: the cotangent is wanted again
+        again = [gx for _, gx in operation.pull(ARRAYS, gys)]
+        np.testing.assert_array_equal(again[i], truth[i])
+
+
+@pytest.mark.parametrize("name", ["matmul", "conv2d", "deconv2d", "conv2d_grad_w"])
+def test_a_costly_rule_leaves_out_what_nobody_can_see(name: str) -> None:
+    operation, xs, gys = applied(name)
+    for i in range(2):
+        del xs[i]
+        assert [gx is None for _, gx in operation.pull(ARRAYS, gys)] == [i == 0, i == 1]
+        xs.insert(i, operation.inputs[i])
 
 
 # ------------------------------------------------------------------------------------------ clearances

@@ -167,7 +167,8 @@ def pulled(
     for i in operation.unread(len(saved)):
         saved[i] = np.full(saved[i].shape, _Unsaved(), object)
     try:
-        operation.remember([Variable(x).node for x in operands], [x.view(_Kept) for x in saved])
+        leaves = [Variable(x) for x in operands]  # as long as they live, their cotangents are wanted
+        operation.remember([leaf.node for leaf in leaves], [x.view(_Kept) for x in saved])
         cotangents = operation.pull(_Exact(xp), [gy.view(_Kept) for gy in gys])
         gxs = [np.asarray(gx) for _, gx in cotangents]
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
