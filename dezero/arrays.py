@@ -43,6 +43,8 @@ def as_array(x: object, array_module: object = np) -> Array:
     """
     if isinstance(x, np.ndarray):
         return x  # pyright: ignore[reportUnknownVariableType]  # the check has lost which elements
+    if isinstance(x, np.generic):
+        return x.__array__()  # pyright: ignore[reportUnknownVariableType]  # likewise
     return np.asarray(x)
 
 
@@ -112,8 +114,7 @@ def cosh(x: Array) -> Array:
 def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + exp(-x)), elementwise, with no overflow on either side."""
     x = floating(x)
-    small = np.exp(-np.abs(x))
-    return as_array(np.where(x >= 0, 1, small) / (1 + small))
+    return as_array(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 
 
 def where(condition: Array, a: Array | float, b: Array | float) -> Array:

@@ -368,6 +368,8 @@ class MatMul(
 ):
     """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices."""
 
+    fresh = True
+
     def forward(self, a: Array, b: Array) -> Array:
         return as_array(a @ b)
 

@@ -12,7 +12,6 @@ import json
 import math
 import operator
 import os
-import tarfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -494,16 +493,15 @@ def _located(who: str, files: Mapping[str, _File], folder: Folder | None) -> lis
     return list(paths.values())
 
 
-_Faults = (ValueError, gzip.BadGzipFile, zlib.error, EOFError, tarfile.TarError)
-
-
 @contextmanager
 def _opened(path: str) -> Generator[IO[bytes]]:
     """A file, for as long as it is unpacked: whatever is wrong in it is a ValueError with its name."""
+    import tarfile  # here and in `_read_cifar`: who reads no archive need not wait for it
+
     with open(path, "rb") as file:
         try:
             yield file
-        except _Faults as error:
+        except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, tarfile.TarError) as error:
             raise ValueError(f"{path}: {error}") from error
 
 
@@ -558,6 +556,8 @@ def _read_cifar(
 
     Each record is its labels, then 3072 bytes: the red, the green, the blue plane, row by row.
     """
+    import tarfile
+
     length = label_bytes + 3 * 32 * 32
     parts: list[NDArray[np.uint8]] = []
     with (

@@ -81,6 +81,8 @@ class Conv2d(
 ):
     """Images a correlated with kernels b, at every place."""
 
+    fresh = True
+
     def __init__(self, stride: Pair = 1, pad: Pair = 0) -> None:
         self.stride = stride
         self.pad = pad
@@ -105,6 +107,8 @@ class Deconv2d(
     attributes={**STRIDE_AND_PAD, "outsize": Attribute.OUT_SIZE},
 ):
     """Kernels b times each pixel of a, added where they fall: the adjoint of conv2d in its images."""
+
+    fresh = True
 
     def __init__(self, stride: Pair = 1, pad: Pair = 0, outsize: Pair | None = None) -> None:
         self.stride = stride
@@ -132,6 +136,8 @@ class Conv2DGradW(
     name="conv2d_grad_w",
 ):
     """Images a correlated with the cotangent b of a conv2d: the adjoint of conv2d in its kernels."""
+
+    fresh = True
 
     def __init__(self, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> None:
         self.kernel_size = kernel_size

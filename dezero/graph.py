@@ -150,7 +150,7 @@ class Variable:
     def __init__(self, data: Array | None, name: str | None = None) -> None:
         self.name: str | None = name
         self.grad: Variable | None = None
-        self.held = _checked(data)
+        self.held: Array = _checked(data)
         self.node: Node = Node(ref(self), data)
 
     @property
@@ -230,7 +230,8 @@ class Variable:
         for leaf, g in found.leaves.items():
             variable = self if leaf is self.node else leaf.living()
             if variable is not None:
-                received.append((variable, reading.gradient(variable, variable.grad, g)))
+                owned = leaf in found.owned
+                received.append((variable, reading.gradient(variable, variable.grad, g, owned)))
         for function, gys in found.interior.items():
             for output, gy in zip(function.outputs, gys, strict=True):
                 variable = output()
@@ -604,10 +605,13 @@ class Function:
 
     Attributes:
         generation: The largest generation of its inputs.
+        fresh: Whether the arrays that its rule gives are new ones, each in memory of its own: then a
+            leaf may keep one as its gradient, and needs no copy.
         n_outputs: How many outputs it has.
         output_types: Their shapes and element types, if `forward` returned a tuple.
     """
 
+    fresh: ClassVar[bool] = False
     generation: int = 0
     n_outputs: int = 1
     output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
@@ -830,10 +834,10 @@ class Reading(ABC, Generic[T]):
         """What stands for an array."""
         return self.from_variable(Variable(array))
 
-    def gradient(self, variable: Variable, old: Variable | None, g: T) -> Variable:
-        """The gradient to store: ``g``, or ``old + g``, in memory of its own."""
+    def gradient(self, variable: Variable, old: Variable | None, g: T, owned: bool = False) -> Variable:
+        """The gradient to store: ``g``, or ``old + g``, in memory of its own, which ``g`` may be."""
         if old is None:
-            return self.to_variable(self.xp.identity(g))
+            return self.to_variable(g if owned else self.xp.identity(g))
         _check_gradient(variable, old)
         return self.to_variable(_cast(self, self.from_variable(old), variable.dtype) + g)
 
@@ -910,11 +914,13 @@ class Cotangents(Generic[T]):
 
     Attributes:
         leaves: The cotangent of every leaf that was reached.
+        owned: The leaves whose cotangents are arrays that nothing else refers to.
         interior: The cotangents of the outputs of every application that was to be kept.
     """
 
     def __init__(self) -> None:
         self.leaves: dict[Node, T] = {}
+        self.owned: set[Node] = set()
         self.interior: dict[Function, list[T | None]] = {}
 
 
@@ -951,6 +957,9 @@ def pull_back(
                 if creator is None:
                     old = leaves.get(node)
                     leaves[node] = g if old is None else old + g
+                    new = old is not None or (function is not None and function.fresh)
+                    if new and not reading.records:
+                        found.owned.add(node)
                     continue
                 gys = waiting.get(creator)
                 if gys is None:

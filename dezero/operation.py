@@ -142,6 +142,10 @@ class Single(Operation):
         """See `Function.outputs`."""
         return (self._output,) if self._output else ()
 
+    def wrong_number(self, inputs: Sequence[Operand], expected: str) -> TypeError:
+        """What to raise when there are too few operands, or too many."""
+        return TypeError(f"{self.name} was given {len(inputs)} operands; expected {expected}")
+
 
 class Unary(Single, ABC):
     """An operation of one operand ``x`` with one output ``y``.
@@ -183,15 +187,16 @@ class Unary(Single, ABC):
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T, /) -> T:
         """The cotangent of ``x`` from that of ``y``: ``gy`` times the derivative, transposed."""
 
-    # A Function may take any number of operands; here a wrong number shall be a type error.
-    def __call__(  # type: ignore[override]  # see above
-        self, x: Operand, /
-    ) -> Variable:
+    def __call__(self, *inputs: Operand) -> Variable:
         """Apply the operation.
 
         Raises:
-            TypeError: ``x`` is no operand.
+            TypeError: There is not one input, or it is no operand.
         """
+        try:
+            (x,) = inputs
+        except ValueError:
+            raise self.wrong_number(inputs, "one operand") from None
         function = copy.copy(self) if self._output else self
         if not (isinstance(x, Variable) and type(x.held) is ndarray):
             (x,) = self.converted((x,))
@@ -277,14 +282,16 @@ class Binary(Single, ABC):
     def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T, /) -> tuple[T | None, T | None]:
         """The cotangents of ``a`` and ``b`` from that of ``y``; None only where `wants` says no."""
 
-    def __call__(  # type: ignore[override]  # as for Unary
-        self, a: Operand, b: Operand, /
-    ) -> Variable:
+    def __call__(self, *inputs: Operand) -> Variable:
         """Apply the operation.
 
         Raises:
-            TypeError: ``a`` or ``b`` is no operand.
+            TypeError: There are not two inputs, or one is no operand.
         """
+        try:
+            a, b = inputs
+        except ValueError:
+            raise self.wrong_number(inputs, "two operands") from None
         function = copy.copy(self) if self._output else self
         if not (
             isinstance(a, Variable)

@@ -308,7 +308,10 @@ class SGD(Optimizer):
         self.lr = lr
 
     def update_one(self, param: Parameter) -> None:
-        self._move(param, lambda g: (g * -self.lr,))
+        def formula(g: Array) -> tuple[Array, ...]:
+            return (-self.lr * g,)
+
+        self._move(param, formula)
 
 
 class MomentumSGD(Optimizer):

@@ -12,7 +12,6 @@ import math
 import re
 import reprlib
 import shutil
-import subprocess
 import unicodedata
 from bisect import bisect_right, insort
 from collections import defaultdict
@@ -187,6 +186,8 @@ def _quoted(text: str) -> str:
 
 
 def _graphviz(program: str, kind: str, dot: str) -> bytes:
+    import subprocess  # here, so that nobody waits for it who draws nothing
+
     try:
         run = subprocess.run(
             [program, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=PATIENCE

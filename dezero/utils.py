@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import operator
 import os
-import secrets
-import urllib.request as web
 from collections.abc import Callable, Generator, Sequence
-from http.client import HTTPException
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -91,7 +86,7 @@ def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     path = path.resolve()  # behind a link, not in its place
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to put {path.name} in")
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    part = path.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with part.open("xb") as file:
             yield file
@@ -338,6 +333,11 @@ def get_file(
             larger than the limit, or has another checksum.
         OSError: It could not be fetched. The message says where to put the file by hand.
     """
+    # Here and in `_fetch`: these take longer to import than all of dezero.
+    import hashlib
+    from http.client import HTTPException
+    from urllib.parse import urlsplit
+
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"get_file: {url!r} is fetched over neither http nor https")
     name = url.rpartition("/")[2] if file_name is None else file_name
@@ -367,6 +367,9 @@ def get_file(
 
 def _fetch(url: str, file: BinaryIO, size_limit: int, timeout: float) -> str:
     """Copy what is at a URL into a file, and give its SHA-256."""
+    import hashlib
+    import urllib.request as web
+
     opener = web.OpenerDirector()  # which, unlike urllib's default, follows no link to ftp or file
     for handler in (
         web.ProxyHandler,

@@ -285,6 +285,21 @@ def test_a_costly_rule_leaves_out_what_nobody_can_see(name: str) -> None:
         xs.insert(i, operation.inputs[i])
 
 
+@pytest.mark.parametrize("name", [name for name, kind in WITH_A_RULE.items() if kind.fresh])
+def test_a_rule_that_promises_new_arrays_gives_no_other(name: str) -> None:
+    operation, xs, gys = applied(name)
+    gxs = [gx for _, gx in operation.pull(ARRAYS, gys) if gx is not None]
+    assert len(gxs) == 2
+    others = [*gys, *[x.data for x in xs], *[x for x in operation.saved if x is not None]]
+    for i, gx in enumerate(gxs):
+        assert not any(np.shares_memory(gx, other) for other in (*others, *gxs[:i]))
+
+
+def test_some_rules_promise_new_arrays() -> None:
+    assert {name for name, kind in WITH_A_RULE.items() if kind.fresh} >= {"matmul", "conv2d"}
+    assert not WITH_A_RULE["add"].fresh  # whose two cotangents are one array
+
+
 # ------------------------------------------------------------------------------------------ clearances
 
 

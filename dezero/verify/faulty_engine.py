@@ -291,8 +291,10 @@ def storing(
     """`Reading.gradient` done otherwise; given as it is, and what it is given."""
     original = cast("Callable[..., Variable]", vars(Reading)["gradient"])
 
-    def stored(self: Reading[Any], variable: Variable, old: Variable | None, g: Any) -> Variable:
-        return gradient(original, self, variable, old, g)
+    def stored(
+        self: Reading[Any], variable: Variable, old: Variable | None, g: Any, owned: bool = False
+    ) -> Variable:
+        return gradient(original, self, variable, old, g)  # which copies what is owned, too
 
     return lambda: [Replacement(Reading, "gradient", stored)]
 
