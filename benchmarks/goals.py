@@ -50,5 +50,6 @@ GOALS = (
     Goal("convolution", "torch", 1.5),
     Goal("lstm", "torch", 1.0),
     Goal("check", "autograd", 1.0),
+    Goal("check-proved", "autograd", 1.0),
     Goal("import", None, 30.0),
 )

@@ -22,7 +22,7 @@ def measurements(quick: bool) -> dict[str, Measurement]:
         *chains.workloads(quick),
         *graphs.workloads(quick),
         *networks.workloads(quick),
-        checking.one_check(),
+        *checking.checks(),
     ):
         found[workload.name] = partial(measure, workload, quick=quick)
     found["chain-growth"] = lambda _: chains.growth(quick)

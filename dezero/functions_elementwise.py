@@ -289,14 +289,15 @@ class Softplus(Unary, domain=REALS, saves="x"):
         return gy * xp.sigmoid(x)
 
 
-class ReLU(Unary, domain=REALS, saves="x", smoothness=Smoothness.PIECEWISE, kinks=AT_ZERO, name="relu"):
+class ReLU(Unary, domain=REALS, saves="y", smoothness=Smoothness.PIECEWISE, kinks=AT_ZERO, name="relu"):
     """The larger of x and 0."""
 
     def forward(self, x: Array) -> Array:
         return as_array(np.maximum(x, 0))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        return xp.where(x > 0, gy, 0.0)
+        # y > 0 where x > 0; and y is what the next operation saves, so that x need not be kept.
+        return xp.where(y > 0, gy, 0.0)
 
 
 class LeakyReLU(

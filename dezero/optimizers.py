@@ -26,7 +26,7 @@ from dezero.arrays import as_array
 from dezero.contract import Array
 from dezero.graph import Parameter, Variable
 
-_BLOCK = 32768
+_BLOCK = 16384
 """The elements of a block: in float32, with the temporaries of a formula, less than a megabyte."""
 
 Formula: TypeAlias = Callable[..., tuple[Array, ...]]

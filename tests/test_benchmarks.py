@@ -18,7 +18,12 @@ import pytest
 from benchmarks import goals, report, suite, surroundings
 from benchmarks.peers import CONTENDERS, HAND, OURS
 from benchmarks.timing import Disagreement, Job, Measured, Spread, Workload, measure
-from benchmarks.workloads import processes
+from benchmarks.workloads import checking, processes
+from dezero.core import Add, Div, MatMul, Mean, Mul, Sum
+from dezero.functions_elementwise import Exp, Sin, Tanh
+from dezero.operation import Operation
+from dezero.verify.planting import Fault, planted, scaled
+from dezero.verify.trial import Broken
 
 ROOT = Path(__file__).parent.parent
 ALWAYS = [OURS, HAND]
@@ -49,6 +54,17 @@ def test_command_with_whatever_is_installed(tmp_path: Path) -> None:
     assert set(step["absent"]) == set(found["missing"])
     assert files[1].read_text(encoding="utf-8").count("<circle") > 3
     assert "not installed: " in done.stdout
+
+
+@pytest.mark.parametrize("operation", [Sin, MatMul, Tanh, Sum, Exp, Mul, Mean, Add, Div])
+@pytest.mark.parametrize("factor", [1 + 1e-11, 1 - 1e-11])
+def test_the_check_that_is_timed_sees_one_part_in_1e11(
+    operation: type[Operation], factor: float
+) -> None:
+    checking.checked(proved=False)
+    fault = Fault("scaled", "rules", "", ("gradient",), 1, scaled(operation, factor))
+    with planted(fault), pytest.raises(Broken):
+        checking.checked(proved=False)
 
 
 def test_memory_of_a_process_of_its_own() -> None:

@@ -16,7 +16,9 @@ from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.trial import Trial
 
-TITLE = "one check of sum(tanh(sin(a) @ b) exp(sum(a, 1)) / (1 + mean(a a)))"
+TITLE = "sum(tanh(sin(a) @ b) exp(sum(a, 1)) / (1 + mean(a a)))"
+_RANDOM = np.random.default_rng(5)
+INPUTS = _RANDOM.normal(size=(3, 4)), _RANDOM.normal(size=(4, 2))
 
 
 def trial(program: Program) -> Trial[Any]:
@@ -56,20 +58,33 @@ def function(xp: Any) -> Callable[[Any, Any], Any]:
     return f
 
 
-def one_check() -> Workload:
-    """All laws on one program; of the peers what they have. Nothing is compared but that all accept."""
-    random = np.random.default_rng(5)
-    a, b = random.normal(size=(3, 4)), random.normal(size=(4, 2))
+def checked(proved: bool) -> None:
+    """The gradient of the program by the oracles; raises Broken if it is wrong.
 
-    def dezero() -> Job:
-        plan = campaign.Plan(trial, CONTRACTS, list(LAWS), 0)
+    Complex step in every coordinate, within a tolerance that is measured; balls where that is in doubt
+    or, if it shall be proved, in every coordinate, too.
+    """
+    judged = trial(program_of(*INPUTS))
+    judged.certify = proved
+    LAWS["gradient"].hold(judged)
 
-        def run() -> list[object]:
-            tally = campaign.Tally()
-            campaign.judge(plan, program_of(a, b), tally)  # raises, if a law is broken
-            return [np.array(not tally.unresolved)]
 
-        return Job(run)
+def checks() -> list[Workload]:
+    """The program's gradient checked by us and by the peers; and held against all laws."""
+    a, b = INPUTS
+
+    def ours(run: Callable[[], None]) -> Callable[[], Job]:
+        def job() -> list[object]:
+            run()  # raises, if a law is broken
+            return [np.array(True)]
+
+        return lambda: Job(job)
+
+    def all_laws() -> None:
+        tally = campaign.Tally()
+        campaign.judge(campaign.Plan(trial, CONTRACTS, list(LAWS), 0), program_of(a, b), tally)
+        if tally.unresolved:
+            raise AssertionError("a law could not be decided")
 
     def torch_() -> Job:
         torch = module("torch")
@@ -78,22 +93,24 @@ def one_check() -> Workload:
         return Job(lambda: [np.array(torch.autograd.gradcheck(f, (ta, tb)))])
 
     def jax_() -> Job:
-        jnp, checks = module("jax.numpy"), module("jax.test_util")
+        jnp, test_util = module("jax.numpy"), module("jax.test_util")
         arguments, f = (jnp.asarray(a), jnp.asarray(b)), function(jnp)
-        return Job(lambda: [np.array(checks.check_grads(f, arguments, 1, ["rev"]) is None)])
+        return Job(lambda: [np.array(test_util.check_grads(f, arguments, 1, ["rev"]) is None)])
 
     def autograd() -> Job:
-        checks, f = module("autograd.test_util"), function(module("autograd.numpy"))
-        return Job(lambda: [np.array(checks.check_grads(f, modes=["rev"], order=1)(a, b) is None)])
+        test_util, f = module("autograd.test_util"), function(module("autograd.numpy"))
+        check = test_util.check_grads(f, modes=["rev"], order=1)
+        return Job(lambda: [np.array(check(a, b) is None)])
 
-    return Workload(
-        "check",
-        TITLE,
-        {"dezero": dezero, "torch": torch_, "autograd": autograd, "jax": jax_},
-        unit="check",
-        tolerance=0.0,
-        rounds=15,
-    )
+    peers = {"torch": torch_, "autograd": autograd, "jax": jax_}
+    return [
+        Workload(name, f"{how} {TITLE}", {"dezero": ours(run), **peers}, 1, "check", 0.0, rounds=15)
+        for name, how, run in (
+            ("check", "the gradient by complex step:", lambda: checked(proved=False)),
+            ("check-proved", "the gradient by complex step and balls:", lambda: checked(proved=True)),
+            ("check-laws", "all laws:", all_laws),
+        )
+    ]
 
 
 def verified(quick: bool) -> Measured:

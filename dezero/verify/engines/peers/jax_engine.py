@@ -66,6 +66,7 @@ class JaxEngine(PeerEngine):
             "tanh": Narrower("the rule 1 - y² cancels beyond", lambda x: within(x, -3.0, 3.0)),
             "gelu": Narrower("the rule of tanh cancels", lambda x: within(x, -2.0, 2.0)),
             "clip": Narrower("x_min ≠ x_max", lambda x, x_min, x_max: x_min != x_max),
+            "pad": Narrower("of arrays with axes", lambda x, pad_width: x.ndim > 0),
             "pow": Narrower(
                 "x ≠ 0 for c = 0 and c = 1", lambda x, c: c not in (0, 1) or bool(np.all(x != 0))
             ),

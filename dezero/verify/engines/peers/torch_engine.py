@@ -250,7 +250,10 @@ class TorchEngine(PeerEngine):
         }
     )
     conventions: Mapping[str, str] = MappingProxyType(
-        {"pooling": "the first of those tied has all of it"}
+        {
+            "clip": "0 on the bounds, since 2.14; 1 before",
+            "pooling": "the first of those tied has all of it",
+        }
     )
 
     def __init__(self) -> None:
