@@ -100,7 +100,7 @@ def test_the_number_of_examples_is_kept(examples: int) -> None:
 
 
 def test_more_examples_than_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "SHARD", 20)
+    monkeypatch.setattr(campaign, "RUN", 20)
     tally = run(plan(DezeroEngine(), examples=50))
     assert tally.examples == 50
 
@@ -201,7 +201,7 @@ class WrongAfter(DezeroEngine):
 def test_the_sweep_finds_any_pair_within_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
     ops = ("add", "sin", "tanh", "exp", "mul", "neg")
     alone = sum(len(KINDS) * alone_in(CONTRACTS[op]) for op in ops)
-    monkeypatch.setattr(campaign, "SHARD", alone + 36)
+    monkeypatch.setattr(campaign, "RUN", alone + 36)
     for first, second in (("tanh", "exp"), ("neg", "sin"), ("exp", "exp")):
         tally = run(plan(WrongAfter(first, second), ops, examples=alone + 36, laws=("value",)))
         found = tally.counterexample
@@ -265,7 +265,7 @@ def programs_met(monkeypatch: pytest.MonkeyPatch, chosen: Plan) -> tuple[list[st
 
 def test_a_campaign_sweeps_and_draws_in_turn_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep over three operations has 33 programs in a round; the third shard goes on with it."""
-    monkeypatch.setattr(campaign, "SHARD", 40)
+    monkeypatch.setattr(campaign, "RUN", 40)
     chosen = plan(DezeroEngine(), ["sin", "mul", "sum"], examples=160)
     swept_ones, drawn = programs_met(monkeypatch, chosen)
     assert len(swept_ones) == 80  # two shards of four

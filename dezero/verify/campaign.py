@@ -1,8 +1,8 @@
 """A campaign: many random programs against the laws, until one breaks a law or the budget is spent.
 
-The programs come in shards: in turn a part of a sweep over the operations and their pairs, and a run of
-Hypothesis, with a seed of its own that follows from the campaign's. So a campaign depends on its seed
-alone, and goes on in shards as long as there is time.
+A campaign is cut into stretches, each of which depends on the campaign's seed and on its own number
+alone: so they may run one after the other, or anywhere. In a stretch the programs come in runs: in turn
+a part of a sweep over the operations and their pairs, and a run of Hypothesis, with a seed of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import hypothesis
 import hypothesis.errors
+import numpy as np
 
 from dezero.contract import Contract
 from dezero.verify.catalogue import OPERATIONS
@@ -29,8 +30,10 @@ from dezero.verify.rewrites import simpler
 from dezero.verify.strategies import Programs, programs, swept
 from dezero.verify.trial import Broken, Certificate, Convention, Trial, Unresolved
 
-SHARD = 250
-"""How many programs there are in one shard."""
+RUN = 250
+"""How many programs there are in one run."""
+STRETCH = 10_000
+"""How many programs there are in one stretch: enough for a sweep over most pairs of operations."""
 _SLOW_IS_FINE = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large)
 MOST_UNRESOLVED = 0.05
 """The largest share of unresolved samples with which a campaign still counts as held."""
@@ -53,6 +56,8 @@ class Plan:
         programs: Where the programs come from; None for a sweep over the operations, and random ones.
         known: What the target is known to do wrong.
         met: Of these what was met already: programs with the operation are not held against the law.
+        stretch: The number of the stretch.
+        stretch_size: How many programs there are in each.
     """
 
     trial: Callable[[Program], Trial[Any]]  # the laws do not ask what an engine's variables are
@@ -67,6 +72,26 @@ class Plan:
     programs: Programs | None = None
     known: Sequence[KnownFailure] = ()
     met: Sequence[KnownFailure] = ()
+    stretch: int = 0
+    stretch_size: int = STRETCH
+
+    def of_stretch(self, number: int) -> Plan:
+        """What one stretch shall do: as many programs as are left for it."""
+        size = self.stretch_size
+        left = size if self.examples is None else self.examples - number * size
+        return replace(self, stretch=number, examples=max(0, min(size, left)))
+
+    @property
+    def n_stretches(self) -> int | None:
+        """How many stretches there are; None for as many as there is time for."""
+        return None if self.examples is None else -(-self.examples // self.stretch_size)
+
+    @property
+    def randomness(self) -> int:
+        """The seed of the stretch; that of the first is the campaign's."""
+        if self.stretch == 0:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, self.stretch]).generate_state(1, np.uint64)[0])
 
     @property
     def drawn(self) -> Programs:
@@ -75,7 +100,9 @@ class Plan:
 
     def swept(self) -> Iterator[Program]:
         """What is tried besides, so that no operation and no pair of them is left to chance."""
-        return swept(self.contracts, self.dtypes, self.seed) if self.programs is None else iter(())
+        return (
+            swept(self.contracts, self.dtypes, self.randomness) if self.programs is None else iter(())
+        )
 
 
 @dataclass
@@ -130,6 +157,22 @@ class Tally:
     known_to_hold: Counter[KnownFailure] = field(default_factory=Counter[KnownFailure])
     counterexample: Counterexample | None = None
 
+    def add(self, other: Tally) -> None:
+        """Counts what another has done as done after this."""
+        self.examples += other.examples
+        self.elapsed += other.elapsed
+        self.held.update(other.held)
+        self.unresolved.update(other.unresolved)
+        self.conventions.update(other.conventions)
+        for law, seconds in other.cost.items():
+            self.cost[law] += seconds
+        self.coverage.add(other.coverage)
+        self.certified += other.certified
+        self.worst_margin = max(self.worst_margin, other.worst_margin)
+        self.known = {**other.known, **self.known}  # what was met first stays
+        self.known_to_hold.update(other.known_to_hold)
+        self.counterexample = self.counterexample or other.counterexample
+
     @property
     def samples(self) -> int:
         """How often a law was asked."""
@@ -146,7 +189,35 @@ class Tally:
         return max(shares)
 
 
-Listener = Callable[[Tally], None]
+@dataclass(frozen=True)
+class Progress:
+    """How far a campaign is.
+
+    Attributes:
+        examples: The programs that were tried.
+        elapsed: The seconds since it began.
+        operations: How many operations have occurred.
+        unresolved: The share of samples that could not be decided.
+    """
+
+    examples: int
+    elapsed: float
+    operations: int
+    unresolved: float
+
+    @staticmethod
+    def of(parts: Sequence[Tally], elapsed: float) -> Progress:
+        """That of a campaign of which these parts were done."""
+        operations: set[str] = set()
+        for part in parts:
+            operations.update(part.coverage.operations)
+        samples = sum(part.samples for part in parts)
+        unresolved = sum(part.unresolved.total() for part in parts)
+        examples = sum(part.examples for part in parts)
+        return Progress(examples, elapsed, len(operations), unresolved / max(samples, 1))
+
+
+Listener = Callable[[Progress], None]
 
 
 class _Found(Exception):
@@ -162,45 +233,69 @@ class _Found(Exception):
 _FOUND: dict[str, type[_Found]] = {name: type(f"Found_{name}", (_Found,), {}) for name in LAWS}
 
 
-def run(plan: Plan, listener: Listener = lambda _: None, tally: Tally | None = None) -> Tally:
-    """Runs a campaign to its end.
+def run(plan: Plan, listener: Listener = lambda _: None) -> Tally:
+    """Runs a campaign to its end, one stretch after the other.
 
     Args:
         plan: What to do.
         listener: Is told now and then how far it is.
-        tally: What was done before, to count on.
     """
-    return _Campaign(plan, listener, Tally() if tally is None else tally).run()
+    total = Tally()
+    begun = time.monotonic()
+
+    def told(part: Tally) -> None:
+        listener(Progress.of((total, part), time.monotonic() - begun))
+
+    for number in count():
+        over = plan.seconds is not None and time.monotonic() - begun >= plan.seconds
+        if over or total.counterexample is not None or number == plan.n_stretches:
+            break
+        left = None if plan.seconds is None else plan.seconds - (time.monotonic() - begun)
+        part = run_stretch(replace(plan.of_stretch(number), seconds=left), told)
+        if not part.examples:
+            break
+        total.add(part)
+    total.elapsed = time.monotonic() - begun
+    return total
 
 
-class _Campaign:
-    """What the shards of a campaign share."""
+def run_stretch(plan: Plan, told: Callable[[Tally], None] = lambda _: None) -> Tally:
+    """Runs one stretch of a campaign (see `Plan.of_stretch`).
 
-    def __init__(self, plan: Plan, listener: Listener, tally: Tally) -> None:
+    Args:
+        plan: What to do in it.
+        told: Is told now and then what was done so far.
+    """
+    return _Stretch(plan, told).run()
+
+
+class _Stretch:
+    """What the runs of a stretch share."""
+
+    def __init__(self, plan: Plan, told: Callable[[Tally], None]) -> None:
         self.plan = plan
-        self.listener = listener
-        self.tally = tally
+        self.told = told
+        self.tally = Tally()
         self.begun = time.monotonic()
 
     def run(self) -> Tally:
         plan, tally = self.plan, self.tally
         sweep = plan.swept()
-        for shard in count():
-            left = SHARD if plan.examples is None else min(SHARD, plan.examples - tally.examples)
+        for number in count():
+            left = RUN if plan.examples is None else min(RUN, plan.examples - tally.examples)
             if left <= 0 or self.late or tally.counterexample is not None:
                 break
             before = tally.examples
             try:
-                for program in islice(sweep, left if shard % 2 == 0 else 0):
+                for program in islice(sweep, left if number % 2 == 0 else 0):
                     self.meet(program)
             except _Found as found:
                 self.report(self.found_again(found))
             if tally.examples == before and not self.late:
-                self.draw(plan.seed * 1_000_003 + shard, left)
+                self.draw(plan.randomness * 1_000_003 + number, left)
             if tally.examples == before:
                 break
         tally.elapsed = time.monotonic() - self.begun
-        self.listener(tally)
         return tally
 
     @property
@@ -218,11 +313,10 @@ class _Campaign:
         tally.coverage.count(program)
         judge(self.plan, program, tally)
         if tally.examples % 10 == 0:
-            tally.elapsed = time.monotonic() - self.begun
-            self.listener(tally)
+            self.told(tally)
 
     def draw(self, seed: int, examples: int) -> None:
-        """A shard of programs that Hypothesis draws."""
+        """A run of programs that Hypothesis draws."""
         found = _drawn(
             self.plan.drawn, self.meet, lambda p: judge(self.plan, p, Tally()), seed, examples
         )
@@ -239,7 +333,7 @@ class _Campaign:
         def meet(program: Program) -> None:
             judge(only, program, Tally())
 
-        found = _drawn(only.drawn, meet, meet, plan.seed, SHARD)
+        found = _drawn(only.drawn, meet, meet, plan.randomness, RUN)
         return swept if found is None or len(found.program.steps) > len(swept.program.steps) else found
 
     def report(self, found: _Found) -> None:

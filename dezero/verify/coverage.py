@@ -56,6 +56,13 @@ class Coverage:
     features: Counter[str] = field(default_factory=Counter[str])
     steps: Counter[int] = field(default_factory=Counter[int])
 
+    def add(self, other: Coverage) -> None:
+        """Counts what occurred elsewhere, too."""
+        self.operations.update(other.operations)
+        self.pairs.update(other.pairs)
+        self.features.update(other.features)
+        self.steps.update(other.steps)
+
     def count(self, program: Program) -> None:
         """Counts what a program's text tells: its operations, and how they are joined."""
         self.steps[len(program.steps)] += 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dezero import __version__
-from dezero.verify.cli import corpora, operations, planted, ports, replaying, verifying
+from dezero.verify.cli import corpora, merging, operations, planted, ports, replaying, verifying
 from dezero.verify.cli.arguments import NOT_STARTED, USAGE, NotStarted, UsageError
 from dezero.verify.program import ProgramError
 from dezero.verify.target import TargetError
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, port = _parted(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     options.port = port
+    options.given = list(given[1:])
     if options.command is None:
         _parser().print_help()
         return USAGE
@@ -59,6 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dezero {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for module in (verifying, replaying, operations, planted, ports, corpora):
+    for module in (verifying, merging, replaying, operations, planted, ports, corpora):
         module.define(commands.add_parser)
     return parser

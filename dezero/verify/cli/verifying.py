@@ -7,7 +7,7 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dezero.verify import campaign, report
+from dezero.verify import campaign, report, stretches
 from dezero.verify.campaign import Plan, Tally
-from dezero.verify.cli import arguments, corpora, standards, targets
+from dezero.verify.cli import arguments, corpora, spreading, standards, targets
 from dezero.verify.cli.arguments import AddCommand, UsageError
 from dezero.verify.coverage import FLOOR_FROM
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
-from dezero.verify.program import Program
+from dezero.verify.program import Json, Program
 from dezero.verify.report import Report
 from dezero.verify.target import Given
 from dezero.verify.trial import Certificate
@@ -84,6 +84,7 @@ def define(add: AddCommand) -> None:
         metavar="LOW:HIGH[@SHAPE]",
         help="where an argument of a function lies, once for each: 0:inf, -1:1@2,3",
     )
+    spreading.define(verify)
     verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
     verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
     verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
@@ -110,24 +111,8 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
     target, claims = standards.in_profile(target, options.profile)
     if options.corpus is not None and not claims.lacking:
         return corpora.verify(options.corpus, target)
-    laws = target.laws
-    if options.order == 1:
-        laws = [law for law in laws if law != "second_order"]
-    if not laws:
-        raise UsageError("no law is left to check")
     seed: int = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-    plan = Plan(
-        target.trial,
-        target.contracts,
-        laws,
-        seed,
-        None if options.time else options.examples or (1000 if target.prepared is None else 100),
-        options.time,
-        certify=options.certify,
-        dtypes=_dtypes(options.dtype, target.engine),
-        programs=target.prepared.programs if target.prepared else None,
-        known=standards.known_failures(options.known_failures, target),
-    )
+    plan = plan_of(options, target, seed)
     proved: list[str] = []
 
     def certified(program: Program, certificate: Certificate) -> None:
@@ -135,17 +120,26 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
 
     if options.certificates:
         plan = replace(plan, certify=True, certified=certified)
-    tally = Tally() if claims.lacking else _run(plan, target)
-    again = _again(options, seed)
+    parts: dict[int, Tally] = {}
+    tally, standing = Tally(), Tally()
+    if not claims.lacking:
+        if spreading.wanted(options):
+            parts = spreading.parts(options, plan, _again(options, seed), stretch_of)
+            tally = stretches.together(parts)
+        else:
+            tally = _run(plan, target)
+        if target.prepared is None and tally.counterexample is None and spreading.is_first(options):
+            campaign.standing(target.engine, plan.laws, standing, plan.seed)
+            tally.add(standing)
     made = Report(
         target.name,
         target.module,
-        laws,
+        plan.laws,
         seed,
-        again,
+        _again(options, seed),
         target.contracts,
         tally,
-        _uncovered(plan, tally, options),
+        [] if options.shard else uncovered(plan, tally, options.ops is not None),
         claims,
         plan.known,
     )
@@ -162,16 +156,72 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
         print()
         print(report.explain(made, tally.counterexample, saved), end="")
         print(targets.last_words(tally.counterexample.broken.__cause__), end="")
+    write_reports(options, made, spreading.shard_to_dict(options, made, parts, standing))
+    arguments.write_if(options.certificates, lambda: "".join(proved))
+    return made.exit_code
+
+
+def write_reports(options: argparse.Namespace, made: Report, more: Mapping[str, Json]) -> None:
+    """Writes the reports that were asked for; what is more goes into the JSON."""
+
+    def to_json(made: Report) -> str:
+        return json.dumps({**report.to_dict(made), **more}, indent=1, ensure_ascii=False) + "\n"
+
     for path, text in (
-        (options.json, report.to_json),
+        (options.json, to_json),
         (options.junit, report.to_junit),
         (options.markdown, report.to_markdown),
         (options.badge, report.to_badge),
     ):
         if path is not None:
             arguments.write(path, text(made))
-    arguments.write_if(options.certificates, lambda: "".join(proved))
-    return made.exit_code
+
+
+def plan_of(options: argparse.Namespace, target: targets.Chosen, seed: int) -> Plan:
+    """What a campaign shall do, by the command's options."""
+    laws = target.laws
+    if options.order == 1:
+        laws = [law for law in laws if law != "second_order"]
+    if not laws:
+        raise UsageError("no law is left to check")
+    return Plan(
+        target.trial,
+        target.contracts,
+        laws,
+        seed,
+        None if options.time else options.examples or (1000 if target.prepared is None else 100),
+        options.time,
+        certify=options.certify,
+        dtypes=_dtypes(options.dtype, target.engine),
+        programs=target.prepared.programs if target.prepared else None,
+        known=standards.known_failures(options.known_failures, target),
+        stretch_size=options.stretch,
+    )
+
+
+def stretch_of(given: Sequence[str], port: Sequence[str] | None, seed: int, number: int) -> str:
+    """What one stretch of the campaign of a command has done, as JSON; for a worker elsewhere.
+
+    Args:
+        given: The arguments behind ``dezero verify``.
+        port: Those behind ``--``, if there were any.
+        seed: The seed of the campaign.
+        number: The number of the stretch.
+    """
+    made: list[argparse.ArgumentParser] = []
+
+    def add(name: str, **settings: Any) -> argparse.ArgumentParser:  # as argparse's own
+        made.append(argparse.ArgumentParser(prog=name))
+        return made[0]
+
+    define(add)
+    options = made[0].parse_args(given)
+    options.port = None if port is None else list(port)
+    with targets.port(options) as engine:
+        target = targets.target(options) if engine is None else targets.target_of(engine, options)
+        target, _ = standards.in_profile(target, options.profile)
+        plan = plan_of(options, target, seed)
+        return json.dumps(stretches.to_dict(campaign.run_stretch(plan.of_stretch(number))))
 
 
 def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
@@ -186,9 +236,9 @@ def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
     return dtypes
 
 
-def _uncovered(plan: Plan, tally: Tally, options: argparse.Namespace) -> list[str]:
+def uncovered(plan: Plan, tally: Tally, narrowed: bool) -> list[str]:
     """What should have occurred in a campaign over all operations that was long enough, and did not."""
-    if options.ops or plan.programs is not None or tally.examples < FLOOR_FROM or tally.counterexample:
+    if narrowed or plan.programs is not None or tally.examples < FLOOR_FROM or tally.counterexample:
         return []
     return tally.coverage.missing(plan.contracts, plan.dtypes)
 
@@ -196,8 +246,8 @@ def _uncovered(plan: Plan, tally: Tally, options: argparse.Namespace) -> list[st
 def _again(options: argparse.Namespace, seed: int) -> str:
     """The arguments with which the same programs are drawn again."""
     parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
-    usual = {"dtype": "both", "order": 2, "profile": "extended"}
-    for name in ("examples", "dtype", "order", "profile"):
+    usual = {"dtype": "both", "order": 2, "profile": "extended", "stretch": campaign.STRETCH}
+    for name in ("examples", "dtype", "order", "profile", "stretch"):
         value = getattr(options, name)
         if value is not None and value != usual.get(name):
             parts += [f"--{name}", str(value)]
@@ -219,12 +269,11 @@ def _run(plan: Plan, target: targets.Chosen) -> Tally:
     console = Console(stderr=True)
     n_ops = len(target.contracts)
 
-    def state(tally: Tally) -> str:
-        rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
-        occurred, unresolved = len(tally.coverage.operations), tally.unresolved_share
+    def state(done: campaign.Progress) -> str:
+        rate = done.examples / done.elapsed if done.elapsed else 0.0
         return (
-            f"{tally.examples} programs, {rate:.0f}/s, "
-            f"{occurred} of {n_ops} operations, {unresolved:.1%} unresolved"
+            f"{done.examples} programs, {rate:.0f}/s, "
+            f"{done.operations} of {n_ops} operations, {done.unresolved:.1%} unresolved"
         )
 
     if console.is_terminal:
@@ -232,28 +281,19 @@ def _run(plan: Plan, target: targets.Chosen) -> Tally:
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("random programs", total=plan.examples)
 
-            def show(tally: Tally) -> None:
-                progress.update(task, description=state(tally), completed=tally.examples)
+            def show(done: campaign.Progress) -> None:
+                progress.update(task, description=state(done), completed=done.examples)
 
-            tally = campaign.run(plan, show)
-            progress.update(task, description="standing laws", total=None)
-            return _standing(plan, target, tally)
+            return campaign.run(plan, show)
     due = 10.0
 
-    def tell(tally: Tally) -> None:
+    def tell(done: campaign.Progress) -> None:
         nonlocal due
-        if tally.elapsed >= due:
-            print(state(tally), file=sys.stderr, flush=True)
-            due = tally.elapsed + 10.0
+        if done.elapsed >= due:
+            print(state(done), file=sys.stderr, flush=True)
+            due = done.elapsed + 10.0
 
-    return _standing(plan, target, campaign.run(plan, tell))
-
-
-def _standing(plan: Plan, target: targets.Chosen, tally: Tally) -> Tally:
-    """What no random program decides, when all have held."""
-    if target.prepared is None and tally.counterexample is None:
-        campaign.standing(target.engine, plan.laws, tally, plan.seed)
-    return tally
+    return campaign.run(plan, tell)
 
 
 def _save(folder: Path | None, made: Report) -> Path | None:

@@ -1,0 +1,184 @@
+"""A campaign in stretches: on several workers, resumed, or a part of it; and the parts put together."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+
+from dezero.verify import stretches
+from dezero.verify.campaign import STRETCH, Plan, Progress, Tally, run_stretch
+from dezero.verify.cli import arguments
+from dezero.verify.cli.arguments import NotStarted, UsageError
+from dezero.verify.program import Json
+from dezero.verify.report import Report
+from dezero.verify.stretches import Folder, StretchError
+
+StretchOf = Callable[[Sequence[str], Sequence[str] | None, int, int], str]
+"""What a worker is asked for: see `dezero.verify.cli.verifying.stretch_of`."""
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Defines the arguments."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=arguments.count, metavar="N", help="on so many processes of this machine"
+    )
+    where.add_argument("--cluster", metavar="ADDRESS", help="on a Dask cluster: tcp://host:8786")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="keep each stretch of the campaign in a folder, and go on where that ends",
+    )
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="the I-th of N parts of the campaign: 1/4"
+    )
+    parser.add_argument(
+        "--stretch",
+        type=arguments.count,
+        default=STRETCH,
+        metavar="N",
+        help=f"how many programs are handed out at once, and kept (default {STRETCH})",
+    )
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Which part of how many."""
+    matched = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if matched is None or not 1 <= int(matched[1]) <= int(matched[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; expected for instance 1/4, up to 4/4")
+    return int(matched[1]), int(matched[2])
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Whether the campaign shall be anything but run here, in one piece."""
+    return any((options.workers, options.cluster, options.resume, options.shard))
+
+
+def is_first(options: argparse.Namespace) -> bool:
+    """Whether this is the whole campaign, or its first part: which asks the standing laws, too."""
+    return options.shard is None or options.shard[0] == 1
+
+
+def parts(
+    options: argparse.Namespace, plan: Plan, campaign: str, stretch_of: StretchOf
+) -> dict[int, Tally]:
+    """Runs a campaign; gives its stretches by number.
+
+    Raises:
+        UsageError: The folder is of another campaign, or malformed.
+        NotStarted: There is no Dask, no cluster, or a stretch cannot be done.
+    """
+    if options.certificates:
+        raise UsageError("--certificates is for campaigns in one piece")
+    if options.shard and options.time:
+        raise UsageError("--shard cuts a number of programs; give --examples instead of --time")
+    if options.shard and options.seed is None:
+        raise UsageError("--shard needs --seed: all parts are of one campaign")
+    try:
+        folder = None if options.resume is None else Folder(options.resume, identity(campaign, plan))
+        done = {} if folder is None else folder.done()
+    except StretchError as error:
+        raise UsageError(str(error)) from None
+    begun = time.monotonic()
+    lowest = min((n for n, tally in done.items() if tally.counterexample), default=None)
+
+    def more(number: int) -> bool:
+        late = plan.seconds is not None and time.monotonic() - begun >= plan.seconds
+        return not late and (lowest is None or number < lowest)
+
+    for number, tally in _results(options, plan, _numbers(options, plan, done), more, stretch_of):
+        done[number] = tally
+        if tally.counterexample is not None:
+            lowest = number if lowest is None else min(lowest, number)
+        if folder is not None:
+            try:
+                folder.keep(number, tally)
+            except StretchError as error:
+                raise UsageError(str(error)) from None
+        state = Progress.of([*done.values()], time.monotonic() - begun)
+        print(f"stretch {number}: {state.examples} programs so far", file=sys.stderr, flush=True)
+    return done
+
+
+def _numbers(options: argparse.Namespace, plan: Plan, done: Mapping[int, Tally]) -> Iterator[int]:
+    """The stretches that are to be done."""
+    part, n = options.shard or (1, 1)
+    whole = plan.n_stretches
+    for number in count() if whole is None else range(whole):
+        if number % n == part - 1 and number not in done:
+            yield number
+
+
+def _results(
+    options: argparse.Namespace,
+    plan: Plan,
+    numbers: Iterator[int],
+    more: Callable[[int], bool],
+    stretch_of: StretchOf,
+) -> Iterator[tuple[int, Tally]]:
+    if not options.workers and not options.cluster:
+        for number in numbers:
+            if not more(number):
+                return
+            yield number, run_stretch(plan.of_stretch(number))
+        return
+    workers = _dask()
+    task = partial(stretch_of, options.given, options.port, plan.seed)
+    try:
+        with _client(workers, options) as client:
+            for number, text in workers.results(client, task, numbers, more):
+                yield number, stretches.from_dict(json.loads(text), f"stretch {number}")
+    except workers.WorkersFailed as error:
+        raise NotStarted(str(error)) from None
+
+
+def _dask() -> ModuleType:
+    """`dezero.verify.workers`, which imports Dask: only for those who ask for workers."""
+    try:
+        return import_module("dezero.verify.workers")
+    except ModuleNotFoundError as error:
+        raise NotStarted(f"{error}: pip install 'dezero[cluster]'") from None
+
+
+def _client(workers: ModuleType, options: argparse.Namespace) -> AbstractContextManager[object]:
+    made: AbstractContextManager[object] = (
+        workers.local(options.workers) if options.workers else workers.at(options.cluster)
+    )
+    return made
+
+
+def identity(campaign: str, plan: Plan) -> dict[str, Json]:
+    """All on which the result of a stretch depends."""
+    return {
+        "campaign": campaign,
+        "laws": list[Json](plan.laws),
+        "operations": list[Json](plan.contracts),
+        "versions": {name: version(name) for name in ("dezero", "numpy", "hypothesis")},
+    }
+
+
+def shard_to_dict(
+    options: argparse.Namespace, made: Report, done: Mapping[int, Tally], standing: Tally
+) -> dict[str, Json]:
+    """What the JSON report of a part holds, so that it can be put together with the others."""
+    if options.shard is None:
+        return {}
+    return {
+        "shard": list[Json](options.shard),
+        "again": made.again,
+        "module": made.module,
+        "stretches": {str(number): stretches.to_dict(tally) for number, tally in done.items()},
+        "standing": stretches.to_dict(standing),
+    }

@@ -1,0 +1,134 @@
+"""The stretches of a campaign on many processes or machines, by Dask's distributed scheduler.
+
+What is sent are functions by name, and plain data; what comes back is JSON. A worker that dies is no
+loss but of time: its stretches are done elsewhere, and each counts once, for it is counted when its
+result comes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Protocol, cast
+
+import dask
+import distributed
+
+ATTEMPTS = 3
+"""How often a stretch may lose the worker that does it, until the stretch itself is held to blame."""
+
+
+class Future(Protocol):
+    """What is asked of Dask's futures. (Dask says of few of its functions what they take and give.)"""
+
+    def result(self) -> str:
+        """What a task has given, or raises what it raised."""
+        ...
+
+    def cancel(self) -> object:
+        """Call the task off."""
+        ...
+
+
+class Client(Protocol):
+    """What is asked of Dask's clients."""
+
+    def submit(self, task: Callable[[int], str], number: int, /, *, key: str, pure: bool) -> Future:
+        """Hand out a task."""
+        ...
+
+    def nthreads(self) -> Mapping[str, int]:
+        """How many tasks each worker takes at once."""
+        ...
+
+
+class _Queue(Protocol):
+    def add(self, future: Future, /) -> object: ...
+    def __iter__(self) -> Iterator[Future]: ...
+
+
+# These casts say what the Protocols above say: the one place where Dask's functions are named.
+_distributed = cast(Any, distributed)
+_settings = cast(Any, dask).config.set
+_as_completed = cast(Callable[[list[Future]], _Queue], distributed.as_completed)
+
+
+class WorkersFailed(Exception):
+    """The workers cannot be reached, or a stretch cannot be done by any of them."""
+
+
+@contextmanager
+def local(n: int) -> Generator[Client]:
+    """So many processes on this machine."""
+    with (
+        _settings({"distributed.scheduler.allowed-failures": ATTEMPTS}),
+        _distributed.LocalCluster(
+            n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        _distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def at(address: str) -> Generator[Client]:
+    """The workers of a scheduler that runs already, as ``tcp://host:8786``.
+
+    Raises:
+        WorkersFailed: It cannot be reached.
+    """
+    try:
+        client = _distributed.Client(address, timeout="10s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise WorkersFailed(f"no scheduler at {address}: {error}") from None
+    with client:
+        yield client
+
+
+def results(
+    client: Client, task: Callable[[int], str], numbers: Iterator[int], more: Callable[[int], bool]
+) -> Generator[tuple[int, str]]:
+    """What a task gives for some numbers, as the results come.
+
+    Args:
+        client: The workers.
+        task: A function that they can import, with the plain data that it is given.
+        numbers: The numbers, ascending; taken as workers have room.
+        more: Whether a number is wanted still: it is asked before each is handed out, and behind each
+            result for those under way, which are called off.
+
+    Raises:
+        WorkersFailed: A number's task raised, or killed every worker that tried it.
+    """
+    campaign = uuid.uuid4().hex  # a key is known to the scheduler as long as anybody holds it
+    under_way: dict[Future, int] = {}
+    queue = _as_completed([])
+
+    def hand_out() -> None:
+        room = 2 * max(1, sum(client.nthreads().values())) - len(under_way)
+        for number in islice(numbers, max(room, 0)):
+            if not more(number):
+                return
+            future = client.submit(task, number, key=f"{campaign}-{number}", pure=False)
+            under_way[future] = number
+            queue.add(future)
+
+    hand_out()
+    for future in queue:
+        number = under_way.pop(future, None)
+        if number is None:
+            continue
+        try:
+            result = future.result()
+        except Exception as error:  # whatever the task raised, or KilledWorker
+            raise WorkersFailed(f"stretch {number}: {type(error).__name__}: {error}") from error
+        yield number, result
+        for other, its_number in list(under_way.items()):
+            if not more(its_number):
+                del under_way[other]
+                other.cancel()
+        hand_out()
+        if not under_way:
+            return

@@ -1,0 +1,307 @@
+"""Campaigns in stretches: put together, kept, resumed, in parts, on workers of which one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dezero import Variable
+from dezero.verify import campaign, stretches
+from dezero.verify.campaign import Plan, Tally
+from dezero.verify.cli import main
+from dezero.verify.cli.merging import merged
+from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.faults import FAULTS, planted
+from dezero.verify.known import KnownFailure
+from dezero.verify.laws import LAWS
+from dezero.verify.program import Json, Program
+from dezero.verify.stretches import Folder, StretchError
+from dezero.verify.trial import Trial
+
+OPS = ("add", "mul", "sum", "sin")
+PLAN = Plan(
+    lambda program: Trial(DezeroEngine(), program),
+    {op: CONTRACTS[op] for op in OPS},
+    ("runs", "value", "gradient", "second_order"),
+    5,
+    examples=100,
+    stretch_size=30,
+)
+COMMAND = ("--seed", "5", "--ops", ",".join(OPS), "--laws", ",".join(PLAN.laws))
+OF_100 = (*COMMAND, "--examples", "100", "--stretch", "30")
+
+
+def timeless(decoded: Any) -> Any:
+    """Decoded JSON without what differs from run to run: how long things took, and who was asked."""
+    if isinstance(decoded, dict):
+        timed = ("seconds", "examples_per_second", "elapsed", "cost")
+        return {k: timeless(v) for k, v in decoded.items() if k not in timed}
+    return [timeless(x) for x in decoded] if isinstance(decoded, list) else decoded
+
+
+def reported(path: Path) -> Any:
+    return timeless(json.loads(path.read_text("utf-8")))
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "dezero", *map(str, arguments)]
+
+
+def run(*arguments: object) -> str:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+# ------------------------------------------------------------------------------------ Cut, and together
+
+
+def test_stretches_have_their_own_programs_and_sum_up() -> None:
+    met: list[str] = []
+
+    def watched(program: Program) -> Trial[Variable]:
+        met.append(program.to_json())
+        return Trial(DezeroEngine(), program)
+
+    plan = replace(PLAN, trial=watched)
+    parts = [campaign.run_stretch(plan.of_stretch(n)) for n in range(4)]
+    assert [part.examples for part in parts] == [30, 30, 30, 10]
+    assert PLAN.n_stretches == 4
+    assert len(set(met)) > 90  # a simple one may come twice
+    whole = campaign.run(PLAN)
+    total = stretches.together(dict(enumerate(parts)))
+    assert timeless(stretches.to_dict(total)) == timeless(stretches.to_dict(whole))
+    assert whole.examples == 100
+    assert whole.held["gradient"] == 100
+
+
+def test_the_first_stretch_is_the_campaign_of_one_stretch() -> None:
+    alone = campaign.run(replace(PLAN, examples=30))
+    first = campaign.run_stretch(PLAN.of_stretch(0))
+    assert timeless(stretches.to_dict(alone)) == timeless(stretches.to_dict(first))
+
+
+def test_what_lies_behind_a_counterexample_does_not_count() -> None:
+    with planted(FAULTS["sin_factor"]):
+        parts = {n: campaign.run_stretch(PLAN.of_stretch(n)) for n in (2, 1, 0)}
+        whole = campaign.run(PLAN)
+    total = stretches.together(parts)
+    assert total.counterexample is not None
+    assert total.examples < sum(part.examples for part in parts.values())
+    assert timeless(stretches.to_dict(total)) == timeless(stretches.to_dict(whole))
+
+
+def full() -> Tally:
+    """A tally in which nothing is empty."""
+    known = KnownFailure("sin", "gradient", "it is known")
+    with planted(FAULTS["sin_factor"]):
+        tally = campaign.run(replace(PLAN, known=(known,), laws=("gradient", "second_order")))
+    tally.certified, tally.worst_margin = [1.5], 0.5
+    tally.coverage.pairs["add", "mul"] += 1
+    tally.held["value"] += 1
+    tally.unresolved["value", "nobody knows"] += 2
+    tally.conventions["clip"] += 1
+    tally.known_to_hold[known] += 3
+    assert tally.known
+    assert tally.counterexample is not None
+    return tally
+
+
+def test_a_tally_survives_json() -> None:
+    record = json.loads(json.dumps(stretches.to_dict(full())))
+    assert all(record.values()), record
+    assert stretches.to_dict(stretches.from_dict(record, "here")) == record
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("examples", -1, "here: examples is -1; expected a whole number from 0"),
+        ("elapsed", "long", "here: elapsed is 'long'; expected a finite number"),
+        ("held", [], "here: held: []; expected an object"),
+        ("pairs", [1], "here: pairs is [1]; expected a list of rows"),
+        ("pairs", [["add", 2, 3]], "here: pairs 0: 1 is 2; expected a string"),
+        ("counterexample", {"program": {}}, "here: counterexample: program: inputs"),
+    ],
+)
+def test_a_malformed_tally_is_refused(key: str, value: object, said: str) -> None:
+    record = stretches.to_dict(Tally())
+    record[key] = json.loads(json.dumps(value))
+    with pytest.raises(StretchError) as refused:
+        stretches.from_dict(record, "here")
+    assert str(refused.value).startswith(said)
+
+
+# --------------------------------------------------------------------------------------------- Resuming
+
+
+def test_a_campaign_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder, file = tmp_path / "kept", tmp_path / "report.json"
+    whole = tmp_path / "whole.json"
+    with subprocess.Popen(
+        command("verify", *OF_100, "--resume", folder), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "stretch 0: 30 programs so far\n"
+        process.kill()
+    kept = sorted(folder.glob("stretch-*.json"))
+    assert 1 <= len(kept) < 4
+    before = [path.stat().st_mtime_ns for path in kept]
+    run("verify", *OF_100, "--resume", folder, "--json", file)
+    assert [path.stat().st_mtime_ns for path in kept] == before  # not done again
+    run("verify", *OF_100, "--json", whole)
+    assert reported(file) == reported(whole)
+
+
+def test_a_folder_is_of_one_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Folder(tmp_path, {"campaign": "--seed 1"})
+    assert Folder(tmp_path, {"campaign": "--seed 1"}).done() == {}
+    with pytest.raises(StretchError, match="whose campaign is '--seed 1'; expected '--seed 2'"):
+        Folder(tmp_path, {"campaign": "--seed 2"})
+    assert main(["verify", *OF_100, "--resume", str(tmp_path)]) == 2
+    assert "Name another folder for another campaign" in capsys.readouterr().err
+    (tmp_path / "stretch-000000.json").write_text("{", "utf-8")
+    with pytest.raises(StretchError, match="not JSON"):
+        Folder(tmp_path, {"campaign": "--seed 1"}).done()
+
+
+# ---------------------------------------------------------------------------------------------- Parts
+
+
+def test_parts_put_together_are_the_campaign(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.json" for i in (1, 2, 3)]
+    for i, file in enumerate(files, 1):
+        assert main(["verify", *OF_100, "--shard", f"{i}/3", "--json", str(file)]) == 0
+    assert main(["merge", *map(str, files), "--json", str(tmp_path / "merged.json")]) == 0
+    assert main(["verify", *OF_100, "--json", str(tmp_path / "whole.json")]) == 0
+    assert reported(tmp_path / "merged.json") == reported(tmp_path / "whole.json")
+
+
+def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None:
+    reports = {}
+    for i in (1, 2):
+        file = tmp_path / f"{i}.json"
+        arguments = [*COMMAND, "--examples", "4", "--stretch", "2", "--shard", f"{i}/2"]
+        assert main(["verify", *arguments, "--json", str(file)]) == 0
+        reports[f"{i}.json"] = stretches.read(file)
+    one, two = reports["1.json"], reports["2.json"]
+    cases: list[tuple[dict[str, dict[str, Json]], str]] = [
+        ({"1.json": one}, "missing: the parts 2/2"),
+        ({"1.json": one, "1.json again": one}, "1.json again is part 1/2; 1.json is part 1/2"),
+        ({"1.json": one, "2.json": {**two, "seed": 6}}, "different campaigns: seed is 6 and 5"),
+        ({"1.json": {}}, "1.json is not what verify --shard I/N --json wrote"),
+    ]
+    for given, said in cases:
+        with pytest.raises(StretchError) as refused:
+            merged(given)
+        assert said in str(refused.value)
+    assert merged(reports).verdict == "held"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--shard", "3/2"), "'3/2' is no part; expected for instance 1/4"),
+        (("--shard", "1/2", "--time", "5s"), "give --examples instead of --time"),
+        (("--shard", "1/2", "--examples", "9"), "--shard needs --seed"),
+        (("--cluster", "tcp://127.0.0.1:9"), "no scheduler at tcp://127.0.0.1:9"),
+    ],
+)
+def test_wrong_usage(arguments: Sequence[str], said: str) -> None:
+    done = subprocess.run(command("verify", *arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == (3 if "--cluster" in arguments else 2)
+    assert said in done.stderr
+
+
+# --------------------------------------------------------------------------------------------- Workers
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes of a command that do stretches: those of its children that hold NumPy."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if child.memory_info().rss > 60_000_000]
+
+
+def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
+    file, whole = tmp_path / "report.json", tmp_path / "whole.json"
+    long = (*COMMAND, "--examples", "900", "--stretch", "150")
+    arguments = command("verify", *long, "--workers", "2", "--json", file)
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "programs so far" in process.stderr.readline()
+        victims = workers_of(process)
+        assert victims
+        os.kill(victims[-1].pid, signal.SIGKILL)
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert rest.count("programs so far") == 5
+    assert main(["verify", *long, "--json", str(whole)]) == 0
+    assert reported(file) == reported(whole)
+
+
+def test_a_scheduler_of_ones_own(tmp_path: Path) -> None:
+    file, whole = tmp_path / "report.json", tmp_path / "whole.json"
+    ready = tmp_path / "scheduler.json"
+    started = [
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"],
+        [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard"],
+    ]
+    processes = [
+        subprocess.Popen(
+            [*arguments, "--scheduler-file", str(ready)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+        )
+        for arguments in started
+    ]
+    try:
+        until = time.monotonic() + 30
+        while not ready.exists() or not ready.read_text("utf-8"):
+            assert time.monotonic() < until, "the scheduler did not start"
+            time.sleep(0.1)
+        address = json.loads(ready.read_text("utf-8"))["address"]
+        run("verify", *OF_100, "--cluster", address, "--json", file)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(20)
+    assert main(["verify", *OF_100, "--json", str(whole)]) == 0
+    assert reported(file) == reported(whole)
+
+
+def test_a_counterexample_is_that_of_the_lowest_stretch(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "import numpy as np\nfrom dezero import Function\n"
+        "class Wrong(Function):\n"
+        "    def forward(self, x): return np.where(x > 1.0, x * x, x)\n"
+        "    def backward(self, gy): return gy\n",
+        "utf-8",
+    )
+    found = []
+    for way in ((), ("--workers", "2")):
+        file = tmp_path / f"{len(way)}.json"
+        arguments = ["verify", "wrong:Wrong", "--seed", "1", "--examples", "90", "--stretch", "30"]
+        done = subprocess.run(
+            command(*arguments, *way, "--json", file), cwd=tmp_path, capture_output=True, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        found.append(reported(file))
+    assert found[0] == found[1]
+    assert found[0]["counterexample"] is not None
+
+
+def test_every_law_is_one_that_a_stretch_can_be_asked() -> None:
+    assert set(PLAN.laws) <= set(LAWS)
