@@ -41,12 +41,14 @@ class Vertex:
         is_function: Whether it is a function.
         label: What is written on it.
         details: What else there is to tell; shown when the mouse rests on it.
+        kind: A class for style sheets, if it shall have one.
     """
 
     id: str
     is_function: bool
     label: str
     details: str
+    kind: str = ""
 
 
 class Picture:
@@ -419,7 +421,8 @@ class Drawing:
             for i, line in enumerate(lines)
         ]
         title = "\n".join(part for part in (vertex.label, vertex.details) if part)
-        return f"<g><title>{html.escape(title)}</title>{shape}{''.join(texts)}</g>"
+        kind = f' class="{html.escape(vertex.kind)}"' if vertex.kind else ""
+        return f"<g{kind}><title>{html.escape(title)}</title>{shape}{''.join(texts)}</g>"
 
 
 def _ranks(n: int, edges: Sequence[Edge]) -> list[int]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -46,8 +46,9 @@ def timeless(decoded: Any) -> Any:
     """Decoded JSON without what differs from run to run: how long things took, and who was asked."""
     if isinstance(decoded, dict):
         timed = ("seconds", "examples_per_second", "elapsed", "cost")
-        return {k: timeless(v) for k, v in decoded.items() if k not in timed}
-    return [timeless(x) for x in decoded] if isinstance(decoded, list) else decoded
+        record = cast("dict[str, Any]", decoded)  # of decoded JSON
+        return {k: timeless(v) for k, v in record.items() if k not in timed}
+    return [timeless(x) for x in cast("list[Any]", decoded)] if isinstance(decoded, list) else decoded
 
 
 def reported(path: Path) -> Any:
@@ -189,7 +190,7 @@ def test_parts_put_together_are_the_campaign(tmp_path: Path) -> None:
 
 
 def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None:
-    reports = {}
+    reports: dict[str, dict[str, Json]] = {}
     for i in (1, 2):
         file = tmp_path / f"{i}.json"
         arguments = [*COMMAND, "--examples", "4", "--stretch", "2", "--shard", f"{i}/2"]

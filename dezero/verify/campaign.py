@@ -7,6 +7,7 @@ a part of a sweep over the operations and their pairs, and a run of Hypothesis, 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ RUN = 250
 STRETCH = 10_000
 """How many programs there are in one stretch: enough for a sweep over most pairs of operations."""
 _SLOW_IS_FINE = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large)
+NO_MARGIN = -80
+"""Where margins are counted, the place of those that are zero, or below 1e-20."""
 MOST_UNRESOLVED = 0.05
 """The largest share of unresolved samples with which a campaign still counts as held."""
 
@@ -137,6 +140,9 @@ class Tally:
         coverage: What the programs had in them.
         certified: For each program that was certified the ulps within which its gradient was proved.
         worst_margin: The largest part of a tolerance that a difference took up.
+        matrix: How often each law held for programs with each operation.
+        margins: How many programs took up what part of a tolerance at the most: by quarters of the
+            decimal logarithm; `NO_MARGIN` where nothing differed.
         known: The known failures that were met, each with the program that shows it.
         known_to_hold: For each known failure in how many programs with its operation the law held.
         counterexample: What ended it, if anything did.
@@ -151,6 +157,8 @@ class Tally:
     coverage: Coverage = field(default_factory=Coverage)
     certified: list[float] = field(default_factory=list[float])
     worst_margin: float = 0.0
+    matrix: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    margins: Counter[int] = field(default_factory=Counter[int])
     known: dict[KnownFailure, Counterexample] = field(
         default_factory=dict[KnownFailure, Counterexample]
     )
@@ -169,6 +177,8 @@ class Tally:
         self.coverage.add(other.coverage)
         self.certified += other.certified
         self.worst_margin = max(self.worst_margin, other.worst_margin)
+        self.matrix.update(other.matrix)
+        self.margins.update(other.margins)
         self.known = {**other.known, **self.known}  # what was met first stays
         self.known_to_hold.update(other.known_to_hold)
         self.counterexample = self.counterexample or other.counterexample
@@ -423,6 +433,7 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
     """Holds a program against the laws of a plan; raises `_Found` at the first that is broken."""
     trial = plan.trial(program)
     trial.certify = plan.certify
+    ops = {step.op for step in program.steps}
     known = [failure for failure in plan.known if failure.concerns(program)]
     borne = {failure.law for failure in known if failure in plan.met}
     for name in plan.laws:
@@ -432,6 +443,7 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
         try:
             LAWS[name].hold(trial)
             tally.held[name] += 1
+            tally.matrix.update([(name, op) for op in ops])
             tally.known_to_hold.update(failure for failure in known if failure.law == name)
         except Convention as own:
             tally.conventions[own.op] += 1
@@ -446,7 +458,9 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
             raise _FOUND[name](name, program, Broken("the check", "no exception", found)) from error
         finally:
             tally.cost[name] += time.perf_counter() - begun
-    tally.worst_margin = max(tally.worst_margin, trial.worst_margin)
+    worst = trial.worst_margin
+    tally.worst_margin = max(tally.worst_margin, worst)
+    tally.margins[math.floor(4 * math.log10(worst)) if worst > 1e-20 else NO_MARGIN] += 1
     if trial.certificate is not None:
         tally.certified.append(trial.certificate.ulps)
         if plan.certified is not None:

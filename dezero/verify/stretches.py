@@ -58,6 +58,8 @@ def to_dict(tally: Tally) -> dict[str, Json]:
         "cost": [[law, seconds] for law, seconds in tally.cost.items()],
         "certified": list[Json](tally.certified),
         "worst_margin": tally.worst_margin,
+        "matrix": [[law, op, n] for (law, op), n in tally.matrix.items()],
+        "margins": [[quarter, n] for quarter, n in tally.margins.items()],
         "operations": dict[str, Json](coverage.operations),
         "pairs": [[a, b, n] for (a, b), n in coverage.pairs.items()],
         "features": dict[str, Json](coverage.features),
@@ -113,6 +115,8 @@ def from_dict(decoded: Json, where: str) -> Tally:
         ),
         certified=[_Place({"ulps": x}, where).number("ulps") for x in at.items("certified")],
         worst_margin=at.number("worst_margin"),
+        matrix=Counter({(r.text(0), r.text(1)): r.count(2) for r in at.rows("matrix")}),
+        margins=Counter({int(row.number(0)): row.count(1) for row in at.rows("margins")}),
         known_to_hold=Counter({_known(row): row.count(3) for row in at.rows("known_to_hold")}),
         counterexample=_found(at.record.get("counterexample"), f"{where}: counterexample"),
     )

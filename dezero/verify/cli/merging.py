@@ -9,9 +9,10 @@ from dezero.verify import report, stretches
 from dezero.verify.campaign import Tally
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.claims import Claims
-from dezero.verify.cli import arguments
+from dezero.verify.cli import verifying
 from dezero.verify.cli.arguments import AddCommand, UsageError
 from dezero.verify.coverage import FLOOR_FROM
+from dezero.verify.html_report import Shown
 from dezero.verify.laws import SENTENCES
 from dezero.verify.program import Json
 from dezero.verify.report import Report
@@ -37,6 +38,7 @@ def define(add: AddCommand) -> None:
     merge.add_argument(
         "--badge", type=Path, metavar="F", help="write the verdict for a badge to a file"
     )
+    merge.add_argument("--html", type=Path, metavar="F", help="write a page to look at to a file")
     merge.set_defaults(run=_merge)
 
 
@@ -50,14 +52,8 @@ def _merge(options: argparse.Namespace) -> int:
     if made.tally.counterexample is not None:
         print()
         print(report.explain(made, made.tally.counterexample), end="")
-    for path, text in (
-        (options.json, report.to_json),
-        (options.junit, report.to_junit),
-        (options.markdown, report.to_markdown),
-        (options.badge, report.to_badge),
-    ):
-        if path is not None:
-            arguments.write(path, text(made))
+    found = made.tally.counterexample
+    verifying.write_reports(options, made, {}, lambda: [] if found is None else [Shown(found)])
     return made.exit_code
 
 

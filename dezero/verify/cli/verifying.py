@@ -7,7 +7,7 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dezero.verify import campaign, report, stretches
+from dezero.verify import campaign, html_report, report, stretches
 from dezero.verify.campaign import Plan, Tally
 from dezero.verify.cli import arguments, corpora, spreading, standards, targets
 from dezero.verify.cli.arguments import AddCommand, UsageError
@@ -23,9 +23,11 @@ from dezero.verify.coverage import FLOOR_FROM
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
+from dezero.verify.html_report import Shown
 from dezero.verify.program import Json, Program
 from dezero.verify.report import Report
 from dezero.verify.target import Given
+from dezero.verify.tracing import Traced, trace
 from dezero.verify.trial import Certificate
 
 DTYPES: dict[str, tuple[str, ...]] = {
@@ -88,6 +90,7 @@ def define(add: AddCommand) -> None:
     verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
     verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
     verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
+    verify.add_argument("--html", type=Path, metavar="F", help="write a page to look at to a file")
     verify.add_argument(
         "--badge", type=Path, metavar="F", help="write the verdict for a badge to a file"
     )
@@ -156,25 +159,64 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
         print()
         print(report.explain(made, tally.counterexample, saved), end="")
         print(targets.last_words(tally.counterexample.broken.__cause__), end="")
-    write_reports(options, made, spreading.shard_to_dict(options, made, parts, standing))
+    write_reports(
+        options,
+        made,
+        spreading.shard_to_dict(options, made, parts, standing),
+        lambda: _shown(made, target),
+    )
     arguments.write_if(options.certificates, lambda: "".join(proved))
     return made.exit_code
 
 
-def write_reports(options: argparse.Namespace, made: Report, more: Mapping[str, Json]) -> None:
-    """Writes the reports that were asked for; what is more goes into the JSON."""
+def write_reports(
+    options: argparse.Namespace,
+    made: Report,
+    more: Mapping[str, Json],
+    shown: Callable[[], Sequence[Shown]],
+) -> None:
+    """Writes the reports that were asked for.
+
+    Args:
+        options: Those of the command.
+        made: The campaign.
+        more: What goes into the JSON besides.
+        shown: The counterexamples, as the page shows them.
+    """
 
     def to_json(made: Report) -> str:
         return json.dumps({**report.to_dict(made), **more}, indent=1, ensure_ascii=False) + "\n"
+
+    def to_html(made: Report) -> str:
+        return html_report.to_html(made, shown())
 
     for path, text in (
         (options.json, to_json),
         (options.junit, report.to_junit),
         (options.markdown, report.to_markdown),
         (options.badge, report.to_badge),
+        (options.html, to_html),
     ):
         if path is not None:
             arguments.write(path, text(made))
+
+
+def _shown(made: Report, target: targets.Chosen) -> list[Shown]:
+    """The counterexamples of a campaign, each with what is known of its values."""
+    tally = made.tally
+    shown = [Shown(found, known=failure.reason) for failure, found in tally.known.items()]
+    if tally.counterexample is not None:
+        shown.insert(0, Shown(tally.counterexample))
+    return [replace(one, traced=_traced(one.found.program, target)) for one in shown]
+
+
+def _traced(program: Program | None, target: targets.Chosen) -> list[Traced]:
+    if program is None or target.prepared is not None:
+        return []  # of a user's function the kit knows the value only
+    try:
+        return trace(target.trial(program))
+    except Exception:  # whatever a target may raise: it did so before, and the report says what
+        return []
 
 
 def plan_of(options: argparse.Namespace, target: targets.Chosen, seed: int) -> Plan:

@@ -1,0 +1,308 @@
+"""The page: what it says, that nothing of a target becomes markup, and that it works in a browser.
+
+The tests in a browser need Chromium and Playwright. Where there is none they are skipped; with
+DEZERO_BROWSER=required in the environment, as in CI, that is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from dezero.verify.campaign import Counterexample, Tally
+from dezero.verify.claims import Claims
+from dezero.verify.cli import main
+from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
+from dezero.verify.faults import FAULTS, planted
+from dezero.verify.html_report import LONGEST, Shown, histogram, plain, to_html
+from dezero.verify.laws import LAWS
+from dezero.verify.program import Program, Step
+from dezero.verify.report import Report
+from dezero.verify.tracing import cotangent_of, first_wrong, trace
+from dezero.verify.trial import Broken, Trial
+
+if TYPE_CHECKING:  # it need not be installed
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Request
+
+PROGRAM = Program(
+    (np.array([1.0, 2.0]),),
+    (Step("mul", (0, 0)), Step("sin", (1,)), Step("exp", (2,))),
+    (3,),
+    (np.array([-0.5, 1.0]),),
+)
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x00\" onload='alert(3)' {{ 7 * 7 }}"
+)
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def report_of(tally: Tally, target: str = "dezero", claims: Claims | None = None) -> Report:
+    laws = [law for law in LAWS if law != "second_order"]
+    return Report(
+        target, "dezero.functions", laws, 1, f"{target} --seed 1", CONTRACTS, tally,
+        claims=Claims() if claims is None else claims,
+    )  # fmt: skip
+
+
+def broken_page(hostile: str = "the value") -> str:
+    """A page with a counterexample, of which everything that a target can say says this."""
+    broken = Broken(hostile, hostile, hostile, 1e9)
+    found = Counterexample("gradient", PROGRAM, broken, 1)
+    tally = Tally(examples=3, elapsed=1.0, counterexample=found)
+    tally.held.update(runs=3, value=3)
+    tally.unresolved["kink", hostile] += 1
+    with planted(FAULTS["sin_factor"]):
+        shown = Shown(found, trace(Trial(DezeroEngine(), PROGRAM)), hostile)
+    return to_html(report_of(tally, hostile, Claims(operations={hostile: hostile})), [shown])
+
+
+def large_page() -> str:
+    """A page of ten thousand programs, with all operations and fifty counterexamples."""
+    random = np.random.default_rng(0)
+    tally = Tally(examples=10_000, elapsed=60.0)
+    for law in LAWS:
+        tally.held[law] = 10_000
+        for op in CONTRACTS:
+            tally.matrix[law, op] = int(random.integers(1, 3000))
+    for op in CONTRACTS:
+        tally.coverage.operations[op] = int(random.integers(1, 3000))
+    for quarter in range(-60, 0):
+        tally.margins[quarter] = int(random.integers(1, 500))
+    broken = Broken("gradient of input 0", "1.0", "2.0", 1e9)
+    found = Counterexample("gradient", PROGRAM, broken, 1)
+    return to_html(report_of(tally), [Shown(found)] * 50)
+
+
+# ------------------------------------------------------------------------------------- What it says
+
+
+def test_a_trace_tells_where_cotangents_part() -> None:
+    with planted(FAULTS["sin_factor"]):
+        traced = trace(Trial(DezeroEngine(), PROGRAM))
+    assert [one.parts for one in traced] == ["gradient", "gradient", "", ""]
+    assert first_wrong(traced) == 1  # what comes out of the wrong rule
+    np.testing.assert_allclose(traced[2].cotangent, PROGRAM.seeds[0] * np.exp(np.sin([1.0, 4.0])))
+
+
+def test_a_trace_tells_where_values_part() -> None:
+    with planted(FAULTS["tanh_value"]):
+        program = Program(
+            (np.array(0.5),), (Step("tanh", (0,)), Step("exp", (1,))), (2,), (np.ones(()),)
+        )
+        traced = trace(Trial(DezeroEngine(), program))
+    right = trace(Trial(DezeroEngine(), program))
+    assert first_wrong(right) is None
+    assert [one.op for one in right] == [None, "tanh", "exp"]
+    assert traced[1].found is not None
+    assert traced[1].found != right[1].found
+
+
+def test_the_cotangent_of_an_output_that_is_used_further() -> None:
+    program = Program(
+        (np.array(2.0),), (Step("square", (0,)), Step("square", (1,))), (1, 2), (np.ones(()),) * 2
+    )
+    assert cotangent_of(program, 1, np.array(4.0)) == 1 + 2 * 4.0
+    assert cotangent_of(program, 2, np.array(16.0)) == 1.0
+
+
+def test_the_command_writes_the_page(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    arguments = ["verify", "--seed", "1", "--ops", "sin,mul,sum", "--laws", "gradient,runs"]
+    with planted(FAULTS["sin_factor"]):
+        assert main([*arguments, "--html", str(file)]) == 1
+    page = file.read_text("utf-8")
+    assert "The law <code>gradient</code> is broken" in page
+    assert "diverges first" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert main([*arguments, "--html", str(file)]) == 0
+    assert '<span class="verdict good">held</span>' in file.read_text("utf-8")
+
+
+class Markup(HTMLParser):
+    """What is markup in a page: its tags, with the attributes that could run something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str | None] = []
+        self.others: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self.scripts.append(dict(attrs).get("nonce"))
+        self.others |= {tag} | {name for name, _ in attrs if name.startswith("on")}
+
+
+def test_what_a_target_says_is_text() -> None:
+    page = broken_page(HOSTILE)
+    found = Markup()
+    found.feed(page)
+    assert len(found.scripts) == 1  # ours
+    assert found.scripts[0] is not None
+    assert not found.others & {"img", "iframe", "onerror", "onload", "object", "link", "base"}
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\\u202e" in page
+    assert "\u202e" not in page
+    assert "\x00" not in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_long_texts_are_cut() -> None:
+    assert len(broken_page("x" * 1_000_000)) < 200_000
+    assert plain("x" * 3000) == "x" * LONGEST + "… (3000 characters)"
+
+
+def test_the_histogram_counts_quarters_of_a_decade() -> None:
+    text = histogram({-80: 3, -4: 2, -1: 1})
+    assert text.count("<rect") == 2
+    assert "2 programs: 0.1 to 0.18 of the tolerance" in text
+    assert "In 3 of the programs nothing differed" in text
+    assert histogram({}) == "<p>In 0 of the programs nothing differed at all.</p>"
+
+
+# ----------------------------------------------------------------------------------------- In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    required = os.environ.get("DEZERO_BROWSER") == "required"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        if required:
+            raise
+        pytest.skip("there is no Playwright: pip install playwright")
+    if BROWSER is None:
+        assert not required, "DEZERO_BROWSER=required, and there is no Chromium"
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+class Opened:
+    """A page in a browser, and what it complained of."""
+
+    def __init__(self, browser: Browser, path: Path, text: str, **context: Any) -> None:
+        path.write_text(text, "utf-8")
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self._of_message)
+        self.page.on("pageerror", self._of_error)
+        self.page.on("dialog", self._of_dialog)
+        self.page.on("request", self._of_request)
+        self.page.goto(path.as_uri())
+        assert self.complaints.pop(0) == path.as_uri()  # the one request
+
+    def _of_message(self, message: ConsoleMessage) -> None:
+        self.complaints.append(message.text)
+
+    def _of_error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+    def _of_dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(dialog.message)
+        dialog.dismiss()
+
+    def _of_request(self, request: Request) -> None:
+        self.complaints.append(request.url)
+
+
+def test_it_opens_and_leads_to_the_counterexample(browser: Browser, tmp_path: Path) -> None:
+    opened = Opened(browser, tmp_path / "report.html", broken_page())
+    page = opened.page
+    page.get_by_role("link", name="broken").first.click()
+    assert page.evaluate("document.activeElement.id") == "counterexample-1"
+    assert page.locator("tr.first").inner_text().startswith("x1 diverges first")
+    assert page.locator(".drawing svg g.first").count() == 1
+    assert opened.complaints == []
+
+
+def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
+    opened = Opened(browser, tmp_path / "report.html", large_page())
+    page = opened.page
+    rows = page.locator("tr[data-op]:visible")
+    assert rows.count() == len(CONTRACTS)
+    page.get_by_role("searchbox", name="Operations").fill("conv2d")
+    wanted = [op for op in CONTRACTS if "conv2d" in op]
+    assert [row.get_attribute("data-op") for row in rows.all()] == wanted
+    page.get_by_role("searchbox", name="Laws").fill("kink")
+    assert page.locator("thead th[data-law]:visible").all_inner_texts() == ["kink"]
+    assert page.locator("#filtered").inner_text() == f"{len(wanted)} operations, 1 laws"
+    page.get_by_role("searchbox", name="Operations").fill("")
+    assert rows.count() == len(CONTRACTS)
+    assert page.locator("article").count() == 50
+    assert opened.complaints == []
+
+
+def test_copying(browser: Browser, tmp_path: Path) -> None:
+    allowed = ["clipboard-read", "clipboard-write"]
+    opened = Opened(browser, tmp_path / "report.html", broken_page(), permissions=allowed)
+    page = opened.page
+    button = page.get_by_role("button", name="Copy").first
+    button.focus()
+    page.keyboard.press("Enter")  # as by hand, with no mouse
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert "x1 = F.Mul()(x0, x0)" in copied
+    assert opened.complaints == []
+
+
+def test_hostile_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:
+    opened = Opened(browser, tmp_path / "report.html", broken_page(HOSTILE))
+    assert "<script>alert(1)</script>" in opened.page.locator("h1").inner_text()
+    assert opened.page.locator("script").count() == 1
+    assert opened.page.locator("img").count() == 0
+    assert opened.complaints == []
+
+
+def test_a_script_that_is_not_ours_does_not_run(browser: Browser, tmp_path: Path) -> None:
+    text = broken_page().replace("</main>", "<script>alert(1)</script></main>")
+    opened = Opened(browser, tmp_path / "report.html", text)
+    assert len(opened.complaints) == 1
+    assert "Content Security Policy" in opened.complaints[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_stand_out_from_the_paper(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    opened = Opened(browser, tmp_path / "report.html", broken_page(), color_scheme=scheme)
+    look = "const s = getComputedStyle(document.body); [s.color, s.backgroundColor]"
+    ink, paper = opened.page.evaluate(f"(() => {{ {look.replace('[s', 'return [s')} }})()")
+    assert contrast(ink, paper) > 7
+    assert (luminance(ink) > luminance(paper)) == (scheme == "dark")
+
+
+def luminance(colour: str) -> float:
+    """Of ``rgb(r, g, b)``, by WCAG 2.2."""
+    parts = [int(n) / 255 for n in colour[4:-1].split(",")]
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_on_a_narrow_screen_nothing_runs_over(browser: Browser, tmp_path: Path) -> None:
+    size = {"width": 360, "height": 740}
+    opened = Opened(browser, tmp_path / "report.html", broken_page(), viewport=size)
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 360
