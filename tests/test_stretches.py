@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psutil
 import pytest
@@ -46,9 +46,12 @@ def timeless(decoded: Any) -> Any:
     """Decoded JSON without what differs from run to run: how long things took, and who was asked."""
     if isinstance(decoded, dict):
         timed = ("seconds", "examples_per_second", "elapsed", "cost")
-        record = cast("dict[str, Any]", decoded)  # of decoded JSON
+        record: dict[str, Any] = decoded
         return {k: timeless(v) for k, v in record.items() if k not in timed}
-    return [timeless(x) for x in cast("list[Any]", decoded)] if isinstance(decoded, list) else decoded
+    if isinstance(decoded, list):
+        items: list[Any] = decoded
+        return [timeless(x) for x in items]
+    return decoded
 
 
 def reported(path: Path) -> Any:
@@ -110,6 +113,8 @@ def full() -> Tally:
         tally = campaign.run(replace(PLAN, known=(known,), laws=("gradient", "second_order")))
     tally.certified, tally.worst_margin = [1.5], 0.5
     tally.coverage.pairs["add", "mul"] += 1
+    tally.matrix["value", "mul"] += 1
+    tally.margins[-7] += 1
     tally.held["value"] += 1
     tally.unresolved["value", "nobody knows"] += 2
     tally.conventions["clip"] += 1
