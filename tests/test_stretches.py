@@ -42,19 +42,15 @@ COMMAND = ("--seed", "5", "--ops", ",".join(OPS), "--laws", ",".join(PLAN.laws))
 OF_100 = (*COMMAND, "--examples", "100", "--stretch", "30")
 
 
-def timeless(decoded: Any) -> Any:
-    """Decoded JSON without what differs from run to run: how long things took, and who was asked."""
+def timeless(decoded: Json) -> Json:
+    """Decoded JSON without what differs from run to run: how long things took."""
     if isinstance(decoded, dict):
         timed = ("seconds", "examples_per_second", "elapsed", "cost")
-        record: dict[str, Any] = decoded
-        return {k: timeless(v) for k, v in record.items() if k not in timed}
-    if isinstance(decoded, list):
-        items: list[Any] = decoded
-        return [timeless(x) for x in items]
-    return decoded
+        return {k: timeless(v) for k, v in decoded.items() if k not in timed}
+    return [timeless(x) for x in decoded] if isinstance(decoded, list) else decoded
 
 
-def reported(path: Path) -> Any:
+def reported(path: Path) -> Any:  # of decoded JSON
     return timeless(json.loads(path.read_text("utf-8")))
 
 

@@ -79,7 +79,9 @@ def to_html(report: Report, shown: Sequence[Shown]) -> str:
         again=plain(report.again),
         facts=_facts(report),
         uncovered=report.uncovered,
-        counterexamples=[_counterexample(report, one, n) for n, one in enumerate(shown, 1)],
+        counterexamples=[
+            counterexample_of(one, n, report.module, report.again) for n, one in enumerate(shown, 1)
+        ],
         laws=[
             {
                 "name": name,
@@ -126,14 +128,23 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     return facts
 
 
-def _counterexample(report: Report, one: Shown, number: int) -> Mapping[str, object]:
+def counterexample_of(one: Shown, number: int, module: str | None, again: str) -> Mapping[str, object]:
+    """A counterexample, in the terms of a template.
+
+    Args:
+        one: The counterexample.
+        number: Which it is on the page.
+        module: Where its operations can be imported from; None for a user's function.
+        again: The arguments of the command that finds it again, if there is one.
+    """
     found, program = one.found, one.found.program
     first = first_wrong(one.traced)
     texts: list[tuple[str, str]] = []
-    if program is not None and report.module is not None:
-        texts.append(("Python", snippet(program, report.module)))
+    if program is not None and module is not None:
+        texts.append(("Python", snippet(program, module)))
         texts.append(("JSON, for dezero replay", program.to_json()))
-    texts.append(("shell", f"dezero verify {plain(report.again)}"))
+    if again:
+        texts.append(("shell", f"dezero verify {plain(again)}"))
     said = ""
     if first is not None:
         what = "value" if one.traced[first].parts == "value" else "cotangent"

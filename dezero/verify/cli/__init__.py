@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dezero import __version__
-from dezero.verify.cli import corpora, merging, operations, planted, ports, replaying, verifying
+from dezero.verify.cli import (
+    comparing,
+    corpora,
+    merging,
+    operations,
+    planted,
+    ports,
+    replaying,
+    verifying,
+)
 from dezero.verify.cli.arguments import NOT_STARTED, USAGE, NotStarted, UsageError
 from dezero.verify.program import ProgramError
 from dezero.verify.target import TargetError
@@ -42,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parted(arguments: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
     """The arguments, and the command of a port behind ``--``: argparse would read its options."""
-    if arguments[:1] not in (["verify"], ["replay"], ["smoke"]) or "--" not in arguments:
+    if arguments[:1] not in (["verify"], ["compare"], ["replay"], ["smoke"]) or "--" not in arguments:
         return arguments, None
     end = list(arguments).index("--")
     return arguments[:end], list(arguments[end + 1 :])
@@ -60,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dezero {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for module in (verifying, merging, replaying, operations, planted, ports, corpora):
+    for module in (verifying, comparing, merging, replaying, operations, planted, ports, corpora):
         module.define(commands.add_parser)
     return parser

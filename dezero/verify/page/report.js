@@ -43,9 +43,11 @@ function filter() {
   filtered.textContent = op || law ? `${rows} operations, ${shown.size} laws` : "";
 }
 
-ops.addEventListener("input", filter);
-laws.addEventListener("input", filter);
-document.querySelector("form.filters").addEventListener("submit", (event) => event.preventDefault());
+if (table) {
+  ops.addEventListener("input", filter);
+  laws.addEventListener("input", filter);
+  document.querySelector("form.filters").addEventListener("submit", (event) => event.preventDefault());
+}
 for (const link of document.querySelectorAll("td.broken a")) {
   link.addEventListener("click", () => {
     document.getElementById(link.getAttribute("href").slice(1)).focus();
