@@ -101,7 +101,12 @@ def local(n: int) -> Generator[Client]:
     with (
         _settings({"distributed.scheduler.allowed-failures": ATTEMPTS}),
         _distributed.LocalCluster(
-            n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # what of it cannot be left out listens here only
+            scheduler_kwargs={"dashboard": False},
         ) as cluster,
         _distributed.Client(cluster) as client,
     ):
