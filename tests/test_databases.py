@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from dezero.verify import databases
 from dezero.verify.cli import main
 from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.faults import FAULTS, planted
@@ -72,7 +71,7 @@ def test_an_artefact_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         asked.append((owner, repository))
         return artefact
 
-    monkeypatch.setattr(databases.database, "GitHubArtifactDatabase", opened)
+    monkeypatch.setattr("hypothesis.database.GitHubArtifactDatabase", opened)
     both = Databases([str(tmp_path / "own"), "github:someone/something"], "dezero")
     assert asked == [("someone", "something")]
     both.store([LONGER])

@@ -236,7 +236,7 @@ def _shown(made: Report, target: targets.Chosen) -> list[Shown]:
     tally = made.tally
     shown = [Shown(found, known=failure.reason) for failure, found in tally.known.items()]
     if tally.counterexample is not None:
-        shown.insert(0, Shown(tally.counterexample))
+        shown = [Shown(found) for found in (tally.counterexample, *made.others)] + shown
     return [replace(one, traced=_traced(one.found.program, target)) for one in shown]
 
 
