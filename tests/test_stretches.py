@@ -9,25 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
 from dezero import Variable
 from dezero.verify import campaign, stretches
-from dezero.verify.campaign import Plan, Tally
+from dezero.verify.campaign import Counterexample, Plan, Tally
 from dezero.verify.cli import main
 from dezero.verify.cli.merging import merged
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
-from dezero.verify.program import Json, Program
+from dezero.verify.program import Json, Program, Step
 from dezero.verify.stretches import Folder, StretchError
-from dezero.verify.trial import Trial
+from dezero.verify.trial import Broken, Trial
 
 OPS = ("add", "mul", "sum", "sin")
 PLAN = Plan(
@@ -178,6 +180,26 @@ def test_a_folder_is_of_one_campaign(tmp_path: Path, capsys: pytest.CaptureFixtu
         Folder(tmp_path, {"campaign": "--seed 1"}).done()
 
 
+def test_time_is_up_between_stretches(tmp_path: Path) -> None:
+    """A stretch that was cut short must not be kept as one that is done."""
+    run("verify", *COMMAND, "--stretch", "30", "--time", "0.05s", "--resume", tmp_path)
+    (kept,) = tmp_path.glob("stretch-*.json")
+    assert stretches.read(kept)["examples"] == 30
+
+
+def test_what_a_stretch_depends_on_says_which_campaign_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "known.json"
+    folder = ("--resume", str(tmp_path / "kept"))
+    for reason, code in (("one", 0), ("one", 0), ("another", 2)):
+        listed.write_text(json.dumps([{"op": "sin", "law": "kink", "reason": reason}]), "utf-8")
+        assert main(["verify", *OF_100, "--known-failures", str(listed), *folder]) == code
+    assert "whose known failures is [['sin', 'kink', 'one']]" in capsys.readouterr().err
+    assert main(["verify", *OF_100, "--known-failures", str(listed), "--certify", *folder]) == 2
+    assert "whose campaign is" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------------------------------------- Parts
 
 
@@ -188,6 +210,64 @@ def test_parts_put_together_are_the_campaign(tmp_path: Path) -> None:
     assert main(["merge", *map(str, files), "--json", str(tmp_path / "merged.json")]) == 0
     assert main(["verify", *OF_100, "--json", str(tmp_path / "whole.json")]) == 0
     assert reported(tmp_path / "merged.json") == reported(tmp_path / "whole.json")
+
+
+def both_ways(tmp_path: Path, target: Sequence[str], code: int) -> tuple[Any, Any]:
+    """What three parts put together report, and what the campaign reports in one piece."""
+    files = [tmp_path / f"{i}.json" for i in (1, 2, 3)]
+    for i, file in enumerate(files, 1):
+        assert main(["verify", *target, "--shard", f"{i}/3", "--json", str(file)]) in (0, code)
+    assert main(["merge", *map(str, files), "--json", str(tmp_path / "merged.json")]) == code
+    assert main(["verify", *target, "--json", str(tmp_path / "whole.json")]) == code
+    return reported(tmp_path / "merged.json"), reported(tmp_path / "whole.json")
+
+
+def test_known_failures_are_put_together_too(tmp_path: Path) -> None:
+    listed = tmp_path / "known.json"
+    named = (("sin", "gradient"), ("sin", "second_order"), ("mul", "gradient"))
+    entries = [{"op": op, "law": law, "reason": "R"} for op, law in named]
+    listed.write_text(json.dumps(entries), "utf-8")
+    of_200 = (*COMMAND, "--examples", "200", "--stretch", "60")
+    with planted(FAULTS["sin_factor"]):
+        merged, whole = both_ways(tmp_path, (*of_200, "--known-failures", str(listed)), 1)
+    assert merged == whole
+    assert merged["verdict"] == "passes unexpectedly"  # `mul` has no fault
+    states = [entry["state"] for entry in merged["known_failures"]]
+    assert states == ["met", "met", "passes unexpectedly"]
+
+
+def test_parts_about_a_function_are_put_together(tmp_path: Path) -> None:
+    target = ("dezero.functions:softplus", "--seed", "1", "--examples", "30", "--stretch", "10")
+    merged, whole = both_ways(tmp_path, target, 0)
+    assert merged == whole
+    assert merged["coverage"]["operations"] == {"softplus": 30}
+
+
+def test_a_campaign_that_keeps_going_does_so_in_parts_too(tmp_path: Path) -> None:
+    target = (*COMMAND, "--examples", "60", "--stretch", "10", "--keep-going")
+    with planted(FAULTS["sin_factor"]):
+        merged, whole = both_ways(tmp_path, target, 1)
+        assert main(["verify", *target[:-1], "--json", str(tmp_path / "first.json")]) == 1
+    assert merged == whole
+    first = reported(tmp_path / "first.json")
+    assert merged["examples"] > first["examples"]
+    assert merged["counterexample"] is not None
+    assert merged["other_counterexamples"] == []  # one cause in all of the stretches
+
+
+def test_of_one_cause_the_smallest_is_shown_and_of_alike_the_first() -> None:
+    small = Program((np.ones(1),), (Step("sin", (0,)),), (1,), (np.ones(1),))
+    large = Program((np.ones(2),), (Step("sin", (0,)),), (1,), (np.ones(2),))
+    other = Program((np.ones(2),), (Step("cos", (0,)),), (1,), (np.ones(2),))
+    found = [
+        Counterexample("gradient", program, Broken("it", seed, 0), seed)
+        for seed, program in enumerate((large, other, small, small))
+    ]
+    parts = {n: Tally(examples=1, counterexample=one) for n, one in enumerate(found)}
+    assert stretches.causes(parts) == [found[2], found[1]]
+    total = stretches.together(parts, keep_going=True)
+    assert total.examples == 4
+    assert total.counterexample is found[2]
 
 
 def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None:
@@ -229,26 +309,73 @@ def test_wrong_usage(arguments: Sequence[str], said: str) -> None:
 # --------------------------------------------------------------------------------------------- Workers
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The processes of a command that do stretches: those of its children that hold NumPy."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if child.memory_info().rss > 60_000_000]
+def stretching(process: subprocess.Popen[str]) -> psutil.Process:
+    """The process that does a stretch for a command, when there is one."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "dezero.verify.cli.stretching" in child.cmdline():
+                    return child
+        time.sleep(0.02)
+    raise AssertionError("no stretch was begun")
 
 
-def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["the worker", "the process of a stretch"])
+def test_who_is_killed_changes_nothing(killed: str, tmp_path: Path) -> None:
     file, whole = tmp_path / "report.json", tmp_path / "whole.json"
     long = (*COMMAND, "--examples", "900", "--stretch", "150")
     arguments = command("verify", *long, "--workers", "2", "--json", file)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "programs so far" in process.stderr.readline()
-        victims = workers_of(process)
-        assert victims
-        os.kill(victims[-1].pid, signal.SIGKILL)
+        assert any("programs so far" in line for line in iter(process.stderr.readline, ""))
+        child = stretching(process)
+        os.kill(child.ppid() if killed == "the worker" else child.pid, signal.SIGKILL)
         rest = process.stderr.read()
     assert process.returncode == 0, rest
     assert rest.count("programs so far") == 5
     assert main(["verify", *long, "--json", str(whole)]) == 0
+    assert reported(file) == reported(whole)
+
+
+def test_a_stretch_whose_worker_has_gone_ends(tmp_path: Path) -> None:
+    """It ends by itself: one whose parent is another is of a worker that has gone."""
+    asked = {"given": [*COMMAND, "--examples", "30"], "port": None, "seed": 5, "number": 0}
+    arguments = [sys.executable, "-m", "dezero.verify.cli.stretching"]
+    for parent, code, said in ((os.getpid(), 0, ""), (1, 1, "the worker has gone")):
+        text = json.dumps({**asked, "parent": parent})
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert said in done.stderr
+        assert (json.loads(done.stdout)["examples"] == 30) if not code else not done.stdout
+
+
+def test_a_stretch_that_ends_everyone_is_to_blame(tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text(
+        "import os\nfrom dezero import functions as F\n"
+        "def f(x):\n    os.kill(os.getpid(), 9) if 'PYTEST_DEADLY' in os.environ else None\n"
+        "    return F.sin(x)\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        command("verify", "deadly:f", "--seed", "1", "--examples", "5", "--workers", "1"),
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DEADLY": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "stretch 0: StretchFailed: its process ended with -9" in done.stderr
+
+
+def test_all_laws_hold_on_workers_as_they_do_here(tmp_path: Path) -> None:
+    """Laws about memory among them: what a worker does besides must not be seen."""
+    file, whole = tmp_path / "report.json", tmp_path / "whole.json"
+    laws = "runs,refcount,isolation,transaction,second_order"
+    long = ("verify", "--seed", "7", "--laws", laws, "--examples", "1200", "--stretch", "300")
+    run(*long, "--workers", "2", "--json", file)
+    run(*long, "--json", whole)
     assert reported(file) == reported(whole)
 
 

@@ -11,7 +11,7 @@ import gc
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import Any
@@ -80,10 +80,10 @@ class Plan:
     stretch_size: int = STRETCH
 
     def of_stretch(self, number: int) -> Plan:
-        """What one stretch shall do: as many programs as are left for it."""
+        """What one stretch shall do: as many programs as are left for it, however long they take."""
         size = self.stretch_size
         left = size if self.examples is None else self.examples - number * size
-        return replace(self, stretch=number, examples=max(0, min(size, left)))
+        return replace(self, stretch=number, examples=max(0, min(size, left)), seconds=None)
 
     @property
     def n_stretches(self) -> int | None:
@@ -124,6 +124,18 @@ class Counterexample:
     program: Program | None
     broken: Broken
     seed: int
+
+    @property
+    def cause(self) -> tuple[str, ...]:
+        """What those have in common that show the same fault: the law, and the operations."""
+        steps = () if self.program is None else self.program.steps
+        return (self.law, *sorted({step.op for step in steps}))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How much there is to look at: the steps, and the elements of the inputs."""
+        program = self.program
+        return (0, 0) if program is None else (len(program.steps), sum(x.size for x in program.inputs))
 
 
 @dataclass
@@ -278,6 +290,20 @@ def run_stretch(plan: Plan, told: Callable[[Tally], None] = lambda _: None) -> T
         told: Is told now and then what was done so far.
     """
     return _Stretch(plan, told).run()
+
+
+def replay(plan: Plan, stored: Iterable[Program]) -> Tally:
+    """Holds programs that broke a law once against the laws, until one does so again."""
+    stretch = _Stretch(plan, lambda _: None)
+    for program in stored:
+        try:
+            stretch.meet(program)
+        except _Found as found:
+            stretch.report(found)
+        if stretch.tally.counterexample is not None:
+            break
+    stretch.tally.elapsed = time.monotonic() - stretch.begun
+    return stretch.tally
 
 
 class _Stretch:

@@ -39,6 +39,7 @@ class Report:
         uncovered: The operations and features below the floor: they should have occurred.
         claims: What the target does not claim.
         known: What the target is known to do wrong.
+        others: The counterexamples of other causes, if the campaign went on behind the first.
     """
 
     target: str
@@ -51,6 +52,7 @@ class Report:
     uncovered: Sequence[str] = ()
     claims: Claims = field(default_factory=Claims)
     known: Sequence[KnownFailure] = ()
+    others: Sequence[Counterexample] = ()
 
     @property
     def passing(self) -> list[KnownFailure]:
@@ -183,6 +185,7 @@ def to_dict(report: Report) -> dict[str, Json]:
         },
         "known_failures": [_known_to_dict(report, failure) for failure in report.known],
         "counterexample": counterexample_to_dict(tally.counterexample),
+        "other_counterexamples": [counterexample_to_dict(found) for found in report.others],
     }
 
 

@@ -29,18 +29,31 @@ class StretchError(ValueError):
     """A file of stretches is malformed, or of another campaign: where, what came, what was expected."""
 
 
-def together(parts: Mapping[int, Tally]) -> Tally:
+def together(parts: Mapping[int, Tally], *, keep_going: bool = False) -> Tally:
     """What a campaign has done whose stretches, by number, have done this.
 
     What lies behind the first counterexample does not count: run in one piece, it would not have been
-    tried.
+    tried. If the campaign keeps going, all counts, and of the counterexamples of the first cause the
+    smallest is shown.
     """
     total = Tally()
     for number in sorted(parts):
         total.add(parts[number])
-        if total.counterexample is not None:
-            break
+        if total.counterexample is not None and not keep_going:
+            return total
+    total.counterexample = next(iter(causes(parts)), None)
     return total
+
+
+def causes(parts: Mapping[int, Tally]) -> list[Counterexample]:
+    """The smallest counterexample for each cause, in the order in which the causes were met."""
+    smallest: dict[tuple[str, ...], Counterexample] = {}
+    for number in sorted(parts):
+        found = parts[number].counterexample
+        if found is not None:
+            known = smallest.get(found.cause, found)
+            smallest[found.cause] = min(known, found, key=lambda one: one.size)  # the earlier, if alike
+    return list(smallest.values())
 
 
 # ------------------------------------------------------------------------------------------- Writing
@@ -65,15 +78,16 @@ def to_dict(tally: Tally) -> dict[str, Json]:
         "features": dict[str, Json](coverage.features),
         "steps": [[steps, n] for steps, n in coverage.steps.items()],
         "known": [
-            {"failure": _failure(failure), "counterexample": _counterexample(found)}
+            {"failure": known_to_list(failure), "counterexample": _counterexample(found)}
             for failure, found in tally.known.items()
         ],
-        "known_to_hold": [[*_failure(f), n] for f, n in tally.known_to_hold.items()],
+        "known_to_hold": [[*known_to_list(f), n] for f, n in tally.known_to_hold.items()],
         "counterexample": _counterexample(tally.counterexample),
     }
 
 
-def _failure(failure: KnownFailure) -> list[Json]:
+def known_to_list(failure: KnownFailure) -> list[Json]:
+    """A known failure as a row of JSON."""
     return [failure.op, failure.law, failure.reason]
 
 
@@ -117,7 +131,7 @@ def from_dict(decoded: Json, where: str) -> Tally:
         worst_margin=at.number("worst_margin"),
         matrix=Counter({(r.text(0), r.text(1)): r.count(2) for r in at.rows("matrix")}),
         margins=Counter({int(row.number(0)): row.count(1) for row in at.rows("margins")}),
-        known_to_hold=Counter({_known(row): row.count(3) for row in at.rows("known_to_hold")}),
+        known_to_hold=Counter({known_of(row): row.count(3) for row in at.rows("known_to_hold")}),
         counterexample=_found(at.record.get("counterexample"), f"{where}: counterexample"),
     )
     for row in at.rows("cost"):
@@ -127,11 +141,12 @@ def from_dict(decoded: Json, where: str) -> Tally:
         found = _found(one.record.get("counterexample"), one.where)
         if found is None:
             raise StretchError(f"{one.where}: expected a counterexample")
-        tally.known[_known(_Place(_numbered(one.items("failure")), one.where))] = found
+        tally.known[known_of(_Place(_numbered(one.items("failure")), one.where))] = found
     return tally
 
 
-def _known(row: _Place) -> KnownFailure:
+def known_of(row: _Place) -> KnownFailure:
+    """The known failure that a row tells; raises StretchError."""
     return KnownFailure(row.text(0), row.text(1), row.text(2))
 
 
@@ -152,6 +167,11 @@ def _found(decoded: Json, where: str) -> Counterexample | None:
         None if at.record.get("step") is None else at.count("step"),
     )
     return Counterexample(at.text("law"), shown, broken, at.count("seed"))
+
+
+def rows_of(record: dict[str, Json], key: str, where: str) -> list[_Place]:
+    """The rows that an object holds under a key; raises StretchError if there are none."""
+    return _Place(record, where).rows(key)
 
 
 def _numbered(items: list[Json]) -> dict[str, Json]:
@@ -275,7 +295,10 @@ class Folder:
     def _write(self, path: Path, record: Mapping[str, Json]) -> None:
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            part.write_text(json.dumps(record) + "\n", encoding="utf-8")
+            with part.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # or the name might be there before what is in the file
             os.replace(part, path)
         except OSError as error:
             raise StretchError(f"{path} cannot be written: {error.strerror}") from None

@@ -49,6 +49,22 @@ class TargetError(ValueError):
     """A target cannot be checked; the message says why, and what would help."""
 
 
+def contract_of(name: str, arity: int) -> Contract:
+    """What can be said of a function of which nothing but the values is known."""
+    return Contract(
+        name=name,
+        summary="",
+        arity=arity,
+        outputs=1,
+        shapes=Shapes.ANY,
+        domain=REALS,
+        kinks=None,
+        smoothness=Smoothness.SMOOTH,
+        attributes=NO_ATTRIBUTES,
+        saves=frozenset(),
+    )
+
+
 class FunctionEngine(DezeroEngine):
     """An engine with one operation: the target.
 
@@ -63,20 +79,7 @@ class FunctionEngine(DezeroEngine):
         self.target = target
         self.domains: tuple[Domain, ...] = tuple(domains)
         self.of = of
-        self._contracts = {
-            name: Contract(
-                name=name,
-                summary="",
-                arity=len(domains),
-                outputs=1,
-                shapes=Shapes.ANY,
-                domain=REALS,
-                kinks=None,
-                smoothness=Smoothness.SMOOTH,
-                attributes=NO_ATTRIBUTES,
-                saves=frozenset(),
-            )
-        }
+        self._contracts = {name: contract_of(name, len(domains))}
 
     @property
     def contracts(self) -> Mapping[str, Contract]:

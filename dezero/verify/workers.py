@@ -7,8 +7,12 @@ result comes.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, cast
@@ -17,7 +21,7 @@ import dask
 import distributed
 
 ATTEMPTS = 3
-"""How often a stretch may lose the worker that does it, until the stretch itself is held to blame."""
+"""How often a stretch may lose the worker that does it, or its process, until it is to blame itself."""
 
 
 class Future(Protocol):
@@ -35,7 +39,9 @@ class Future(Protocol):
 class Client(Protocol):
     """What is asked of Dask's clients."""
 
-    def submit(self, task: Callable[[int], str], number: int, /, *, key: str, pure: bool) -> Future:
+    def submit(
+        self, task: Callable[[int], str], number: int, /, *, key: str, pure: bool, retries: int
+    ) -> Future:
         """Hand out a task."""
         ...
 
@@ -55,6 +61,36 @@ _settings = cast(Any, dask).config.set
 _as_completed = cast(Callable[[list[Future]], _Queue], distributed.as_completed)
 
 
+class StretchFailed(Exception):
+    """The process of a stretch ended without a result."""
+
+
+def stretch_of(given: Sequence[str], port: Sequence[str] | None, seed: int, number: int) -> str:
+    """What one stretch of the campaign of a command has done, as JSON.
+
+    Args:
+        given: The arguments behind ``dezero verify``.
+        port: Those behind ``--``, if there were any.
+        seed: The seed of the campaign.
+        number: The number of the stretch.
+
+    Raises:
+        StretchFailed: The process was killed, or could not begin.
+    """
+    asked = {"given": list(given), "port": port, "seed": seed, "number": number, "parent": os.getpid()}
+    done = subprocess.run(
+        [sys.executable, "-m", "dezero.verify.cli.stretching"],
+        input=json.dumps(asked),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise StretchFailed(f"its process ended with {done.returncode}; {' '.join(last)}".rstrip("; "))
+    return done.stdout
+
+
 class WorkersFailed(Exception):
     """The workers cannot be reached, or a stretch cannot be done by any of them."""
 
@@ -65,7 +101,12 @@ def local(n: int) -> Generator[Client]:
     with (
         _settings({"distributed.scheduler.allowed-failures": ATTEMPTS}),
         _distributed.LocalCluster(
-            n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # what of it cannot be left out listens here only
+            scheduler_kwargs={"dashboard": False},
         ) as cluster,
         _distributed.Client(cluster) as client,
     ):
@@ -88,7 +129,7 @@ def at(address: str) -> Generator[Client]:
 
 
 def results(
-    client: Client, task: Callable[[int], str], numbers: Iterator[int], more: Callable[[int], bool]
+    client: Client, task: Callable[[int], str], numbers: Iterator[int], wanted: Callable[[int], bool]
 ) -> Generator[tuple[int, str]]:
     """What a task gives for some numbers, as the results come.
 
@@ -96,7 +137,7 @@ def results(
         client: The workers.
         task: A function that they can import, with the plain data that it is given.
         numbers: The numbers, ascending; taken as workers have room.
-        more: Whether a number is wanted still: it is asked before each is handed out, and behind each
+        wanted: Whether a number is wanted still: it is asked before each is handed out, and behind each
             result for those under way, which are called off.
 
     Raises:
@@ -109,9 +150,10 @@ def results(
     def hand_out() -> None:
         room = 2 * max(1, sum(client.nthreads().values())) - len(under_way)
         for number in islice(numbers, max(room, 0)):
-            if not more(number):
+            if not wanted(number):
                 return
-            future = client.submit(task, number, key=f"{campaign}-{number}", pure=False)
+            key = f"{campaign}-{number}"
+            future = client.submit(task, number, key=key, pure=False, retries=ATTEMPTS - 1)
             under_way[future] = number
             queue.add(future)
 
@@ -126,7 +168,7 @@ def results(
             raise WorkersFailed(f"stretch {number}: {type(error).__name__}: {error}") from error
         yield number, result
         for other, its_number in list(under_way.items()):
-            if not more(its_number):
+            if not wanted(its_number):
                 del under_way[other]
                 other.cancel()
         hand_out()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from dezero.verify import report, stretches
-from dezero.verify.campaign import Tally
+from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.claims import Claims
 from dezero.verify.cli import verifying
@@ -17,8 +18,9 @@ from dezero.verify.laws import SENTENCES
 from dezero.verify.program import Json
 from dezero.verify.report import Report
 from dezero.verify.stretches import StretchError
+from dezero.verify.target import contract_of
 
-SAME = ("target", "module", "again", "seed", "versions", "profile", "lacking", "not_claimed")
+SAME = ("target", "module", "again", "seed", "versions", "profile", "lacking", "not_claimed", "known")
 """What must be the same in all parts."""
 
 
@@ -93,13 +95,15 @@ def merged(reports: dict[str, dict[str, Json]]) -> Report:
     missing = [f"{i}/{n_parts}" for i in range(1, n_parts + 1) if i not in seen]
     if missing:
         raise StretchError(f"missing: the parts {', '.join(missing)}")
-    tally = stretches.together(parts)
+    keep_going = first.get("keep_going") is True
+    tally = stretches.together(parts, keep_going=keep_going)
     if tally.counterexample is None:
         tally.add(standing)
-    return _report(first, tally, names[0])
+    others = stretches.causes(parts)[1:] if keep_going else []
+    return _report(first, tally, others, names[0])
 
 
-def _report(one: dict[str, Json], tally: Tally, name: str) -> Report:
+def _report(one: dict[str, Json], tally: Tally, others: Sequence[Counterexample], name: str) -> Report:
     match one:
         case {
             "target": str(target),
@@ -114,7 +118,9 @@ def _report(one: dict[str, Json], tally: Tally, name: str) -> Report:
             module = one.get("module")
         case _:
             raise StretchError(f"{name} is no report of verify")
-    contracts = {op: OPERATIONS[op].contract for op in operations if op in OPERATIONS}
+    contracts = {
+        op: OPERATIONS[op].contract if op in OPERATIONS else contract_of(op, 1) for op in operations
+    }
     claims = Claims(
         profile,
         {op: str(why) for op, why in missing.items()},
@@ -135,4 +141,6 @@ def _report(one: dict[str, Json], tally: Tally, name: str) -> Report:
         tally,
         uncovered,
         claims,
+        [stretches.known_of(row) for row in stretches.rows_of(one, "known", name)],
+        others,
     )

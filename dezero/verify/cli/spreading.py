@@ -7,25 +7,22 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from types import ModuleType
 
 from dezero.verify import stretches
-from dezero.verify.campaign import STRETCH, Plan, Progress, Tally, run_stretch
+from dezero.verify.campaign import STRETCH, Listener, Plan, Progress, Tally, run_stretch
 from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.program import Json
 from dezero.verify.report import Report
-from dezero.verify.stretches import Folder, StretchError
-
-StretchOf = Callable[[Sequence[str], Sequence[str] | None, int, int], str]
-"""What a worker is asked for: see `dezero.verify.cli.verifying.stretch_of`."""
+from dezero.verify.stretches import Folder, StretchError, known_to_list
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +48,11 @@ def define(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"how many programs are handed out at once, and kept (default {STRETCH})",
     )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="a counterexample ends its stretch only; one is shown for each cause",
+    )
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -63,7 +65,8 @@ def shard(text: str) -> tuple[int, int]:
 
 def wanted(options: argparse.Namespace) -> bool:
     """Whether the campaign shall be anything but run here, in one piece."""
-    return any((options.workers, options.cluster, options.resume, options.shard))
+    given = (options.workers, options.cluster, options.resume, options.shard, options.keep_going)
+    return any(given)
 
 
 def is_first(options: argparse.Namespace) -> bool:
@@ -71,10 +74,21 @@ def is_first(options: argparse.Namespace) -> bool:
     return options.shard is None or options.shard[0] == 1
 
 
-def parts(
-    options: argparse.Namespace, plan: Plan, campaign: str, stretch_of: StretchOf
-) -> dict[int, Tally]:
-    """Runs a campaign; gives its stretches by number.
+def run(
+    options: argparse.Namespace,
+    plan: Plan,
+    campaign: str,
+    listener: Listener,
+    done: dict[int, Tally],
+) -> Tally:
+    """Runs a campaign; gives what it has done.
+
+    Args:
+        options: The command's.
+        plan: What to do.
+        campaign: The arguments that say which campaign it is.
+        listener: Is told how far it is.
+        done: Its stretches by number: those that are there are not done again; the others come to them.
 
     Raises:
         UsageError: The folder is of another campaign, or malformed.
@@ -88,35 +102,43 @@ def parts(
         raise UsageError("--shard needs --seed: all parts are of one campaign")
     try:
         folder = None if options.resume is None else Folder(options.resume, identity(campaign, plan))
-        done = {} if folder is None else folder.done()
+        done.update({} if folder is None else folder.done())
     except StretchError as error:
         raise UsageError(str(error)) from None
-    begun = time.monotonic()
-    lowest = min((n for n, tally in done.items() if tally.counterexample), default=None)
+    begun = time.monotonic() - sum(tally.elapsed for tally in done.values())
 
-    def more(number: int) -> bool:
-        late = plan.seconds is not None and time.monotonic() - begun >= plan.seconds
-        return not late and (lowest is None or number < lowest)
+    def told(part: Tally | None = None) -> None:
+        parts = [*done.values(), *([] if part is None else [part])]
+        listener(Progress.of(parts, time.monotonic() - begun))
 
-    for number, tally in _results(options, plan, _numbers(options, plan, done), more, stretch_of):
+    def wanted(number: int) -> bool:
+        found = (n for n, tally in done.items() if tally.counterexample is not None)
+        return options.keep_going or number < min(found, default=number + 1)
+
+    for number, tally in _results(options, plan, _numbers(options, plan, done), wanted, told):
         done[number] = tally
-        if tally.counterexample is not None:
-            lowest = number if lowest is None else min(lowest, number)
         if folder is not None:
             try:
                 folder.keep(number, tally)
             except StretchError as error:
                 raise UsageError(str(error)) from None
-        state = Progress.of([*done.values()], time.monotonic() - begun)
-        print(f"stretch {number}: {state.examples} programs so far", file=sys.stderr, flush=True)
-    return done
+        told()
+        if not sys.stderr.isatty():
+            examples = sum(tally.examples for tally in done.values())
+            print(f"stretch {number}: {examples} programs so far", file=sys.stderr, flush=True)
+    total = stretches.together(done, keep_going=options.keep_going)
+    total.elapsed = time.monotonic() - begun
+    return total
 
 
 def _numbers(options: argparse.Namespace, plan: Plan, done: Mapping[int, Tally]) -> Iterator[int]:
-    """The stretches that are to be done."""
+    """The stretches that are to be done, as long as there is time to begin one."""
     part, n = options.shard or (1, 1)
     whole = plan.n_stretches
+    begun = time.monotonic()
     for number in count() if whole is None else range(whole):
+        if plan.seconds is not None and time.monotonic() - begun >= plan.seconds:
+            return
         if number % n == part - 1 and number not in done:
             yield number
 
@@ -125,20 +147,18 @@ def _results(
     options: argparse.Namespace,
     plan: Plan,
     numbers: Iterator[int],
-    more: Callable[[int], bool],
-    stretch_of: StretchOf,
+    wanted: Callable[[int], bool],
+    told: Callable[[Tally], None],
 ) -> Iterator[tuple[int, Tally]]:
     if not options.workers and not options.cluster:
-        for number in numbers:
-            if not more(number):
-                return
-            yield number, run_stretch(plan.of_stretch(number))
+        for number in takewhile(wanted, numbers):
+            yield number, run_stretch(plan.of_stretch(number), told)
         return
     workers = _dask()
-    task = partial(stretch_of, options.given, options.port, plan.seed)
+    task = partial(workers.stretch_of, options.given, options.port, plan.seed)
     try:
         with _client(workers, options) as client:
-            for number, text in workers.results(client, task, numbers, more):
+            for number, text in workers.results(client, task, numbers, wanted):
                 yield number, stretches.from_dict(json.loads(text), f"stretch {number}")
     except workers.WorkersFailed as error:
         raise NotStarted(str(error)) from None
@@ -165,6 +185,7 @@ def identity(campaign: str, plan: Plan) -> dict[str, Json]:
         "campaign": campaign,
         "laws": list[Json](plan.laws),
         "operations": list[Json](plan.contracts),
+        "known failures": [known_to_list(failure) for failure in plan.known],
         "versions": {name: version(name) for name in ("dezero", "numpy", "hypothesis")},
     }
 
@@ -177,6 +198,8 @@ def shard_to_dict(
         return {}
     return {
         "shard": list[Json](options.shard),
+        "keep_going": bool(options.keep_going),
+        "known": [known_to_list(failure) for failure in made.known],
         "again": made.again,
         "module": made.module,
         "stretches": {str(number): stretches.to_dict(tally) for number, tally in done.items()},

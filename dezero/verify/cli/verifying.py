@@ -7,19 +7,23 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from dezero.verify import campaign, html_report, report, stretches
-from dezero.verify.campaign import Plan, Tally
+from dezero.verify.campaign import Listener, Plan, Progress, Tally
+from dezero.verify.claims import Claims
 from dezero.verify.cli import arguments, corpora, spreading, standards, targets
 from dezero.verify.cli.arguments import AddCommand, UsageError
 from dezero.verify.coverage import FLOOR_FROM
+from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
@@ -30,6 +34,8 @@ from dezero.verify.target import Given
 from dezero.verify.tracing import Traced, trace
 from dezero.verify.trial import Certificate
 
+REPLAYED = -1
+"""What comes before the first stretch: the programs of databases."""
 DTYPES: dict[str, tuple[str, ...]] = {
     "float64": ("float64",),
     "float32": ("float32",),
@@ -47,6 +53,12 @@ def define(add: AddCommand) -> None:
         "3 the target did not start, 5 nothing ran.",
         usage="%(prog)s [options] [TARGET]\n       %(prog)s [options] -- COMMAND ...",
     )
+    add_arguments(verify)
+    verify.set_defaults(run=_verify)
+
+
+def add_arguments(verify: argparse.ArgumentParser) -> None:
+    """Defines the arguments of the command, in its parser or in another."""
     verify.add_argument(
         "target",
         nargs="?",
@@ -87,6 +99,13 @@ def define(add: AddCommand) -> None:
         help="where an argument of a function lies, once for each: 0:inf, -1:1@2,3",
     )
     spreading.define(verify)
+    verify.add_argument(
+        "--database",
+        action="append",
+        metavar="DB",
+        help="try what is stored there before anything else, and store counterexamples there: a "
+        "folder, redis://host:6379, or github:owner/repository, which is only read",
+    )
     verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
     verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
     verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
@@ -100,18 +119,20 @@ def define(add: AddCommand) -> None:
         "--corpus", type=Path, metavar="DIR", help="on the programs of a corpus, instead of random ones"
     )
     arguments.add_limits(verify)
-    verify.set_defaults(run=_verify)
 
 
 def _verify(options: argparse.Namespace) -> int:
     with targets.port(options) as port:
-        return _verified(
-            options, targets.target(options) if port is None else targets.target_of(port, options)
-        )
+        return _verified(options, *claiming(options, port))
 
 
-def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
-    target, claims = standards.in_profile(target, options.profile)
+def claiming(options: argparse.Namespace, port: PortEngine | None) -> tuple[targets.Chosen, Claims]:
+    """The target of the command, and what it claims."""
+    target = targets.target(options) if port is None else targets.target_of(port, options)
+    return standards.in_profile(target, options.profile)
+
+
+def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claims) -> int:
     if options.corpus is not None and not claims.lacking:
         return corpora.verify(options.corpus, target)
     seed: int = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
@@ -123,14 +144,20 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
 
     if options.certificates:
         plan = replace(plan, certify=True, certified=certified)
+    databases = _databases(options, target)
     parts: dict[int, Tally] = {}
     tally, standing = Tally(), Tally()
     if not claims.lacking:
-        if spreading.wanted(options):
-            parts = spreading.parts(options, plan, _again(options, seed), stretch_of)
-            tally = stretches.together(parts)
-        else:
-            tally = _run(plan, target)
+        if databases is not None and spreading.is_first(options):
+            parts[REPLAYED] = campaign.replay(plan, databases.programs(plan.contracts, plan.dtypes))
+        with _progress(plan, target) as listener:
+            if spreading.wanted(options):
+                again = _again(options, seed)
+                tally = spreading.run(options, plan, again, listener, parts)
+            else:
+                tally = stretches.together(parts)
+                if tally.counterexample is None:
+                    tally.add(campaign.run(plan, listener))
         if target.prepared is None and tally.counterexample is None and spreading.is_first(options):
             campaign.standing(target.engine, plan.laws, standing, plan.seed)
             tally.add(standing)
@@ -145,7 +172,10 @@ def _verified(options: argparse.Namespace, target: targets.Chosen) -> int:
         [] if options.shard else uncovered(plan, tally, options.ops is not None),
         claims,
         plan.known,
+        stretches.causes(parts)[1:] if options.keep_going else (),
     )
+    if databases is not None:
+        _store(databases, made)
     saved = _save(options.save, made)
     print(report.summary(made))
     if isinstance(target.engine, OpaqueEngine):
@@ -206,7 +236,7 @@ def _shown(made: Report, target: targets.Chosen) -> list[Shown]:
     tally = made.tally
     shown = [Shown(found, known=failure.reason) for failure, found in tally.known.items()]
     if tally.counterexample is not None:
-        shown.insert(0, Shown(tally.counterexample))
+        shown = [Shown(found) for found in (tally.counterexample, *made.others)] + shown
     return [replace(one, traced=_traced(one.found.program, target)) for one in shown]
 
 
@@ -241,31 +271,6 @@ def plan_of(options: argparse.Namespace, target: targets.Chosen, seed: int) -> P
     )
 
 
-def stretch_of(given: Sequence[str], port: Sequence[str] | None, seed: int, number: int) -> str:
-    """What one stretch of the campaign of a command has done, as JSON; for a worker elsewhere.
-
-    Args:
-        given: The arguments behind ``dezero verify``.
-        port: Those behind ``--``, if there were any.
-        seed: The seed of the campaign.
-        number: The number of the stretch.
-    """
-    made: list[argparse.ArgumentParser] = []
-
-    def add(name: str, **settings: Any) -> argparse.ArgumentParser:  # as argparse's own
-        made.append(argparse.ArgumentParser(prog=name))
-        return made[0]
-
-    define(add)
-    options = made[0].parse_args(given)
-    options.port = None if port is None else list(port)
-    with targets.port(options) as engine:
-        target = targets.target(options) if engine is None else targets.target_of(engine, options)
-        target, _ = standards.in_profile(target, options.profile)
-        plan = plan_of(options, target, seed)
-        return json.dumps(stretches.to_dict(campaign.run_stretch(plan.of_stretch(number))))
-
-
 def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
     """The element types of the inputs: of those chosen, what a port or a peer computes in."""
     if not isinstance(engine, OpaqueEngine):
@@ -293,6 +298,9 @@ def _again(options: argparse.Namespace, seed: int) -> str:
         value = getattr(options, name)
         if value is not None and value != usual.get(name):
             parts += [f"--{name}", str(value)]
+    for name in ("certify", "keep_going"):
+        if getattr(options, name):
+            parts.append("--" + name.replace("_", "-"))
     if options.known_failures:
         parts += ["--known-failures", str(options.known_failures)]
     for name in ("laws", "ops"):
@@ -306,12 +314,30 @@ def _again(options: argparse.Namespace, seed: int) -> str:
     return shlex.join(parts + (["--", *options.port] if options.port else []))
 
 
-def _run(plan: Plan, target: targets.Chosen) -> Tally:
-    """Runs a campaign, with progress on a terminal and lines elsewhere."""
+def _databases(options: argparse.Namespace, target: targets.Chosen) -> Databases | None:
+    """The databases that were asked for; raises UsageError."""
+    try:
+        return Databases(options.database, target.name) if options.database else None
+    except DatabaseError as error:
+        raise UsageError(str(error)) from None
+
+
+def _store(databases: Databases, made: Report) -> None:
+    """Stores the counterexamples; says what of the databases was passed over."""
+    found = [one for one in (made.tally.counterexample, *made.others) if one is not None]
+    databases.store(one.program for one in found if one.program is not None)
+    if databases.malformed:
+        said = f"{databases.malformed} entries of the databases are no programs, and were passed over"
+        print(f"dezero: {said}", file=sys.stderr)
+
+
+@contextmanager
+def _progress(plan: Plan, target: targets.Chosen) -> Generator[Listener]:
+    """What shows how far a campaign is: a bar on a terminal, and lines elsewhere."""
     console = Console(stderr=True)
     n_ops = len(target.contracts)
 
-    def state(done: campaign.Progress) -> str:
+    def state(done: Progress) -> str:
         rate = done.examples / done.elapsed if done.elapsed else 0.0
         return (
             f"{done.examples} programs, {rate:.0f}/s, "
@@ -320,29 +346,37 @@ def _run(plan: Plan, target: targets.Chosen) -> Tally:
 
     if console.is_terminal:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("random programs", total=plan.examples)
+        with Bars(*columns, console=console, transient=True) as bars:
+            task = bars.add_task("random programs", total=plan.examples)
 
-            def show(done: campaign.Progress) -> None:
-                progress.update(task, description=state(done), completed=done.examples)
+            def show(done: Progress) -> None:
+                bars.update(task, description=state(done), completed=done.examples)
 
-            return campaign.run(plan, show)
+            yield show
+            return
     due = 10.0
 
-    def tell(done: campaign.Progress) -> None:
+    def tell(done: Progress) -> None:
         nonlocal due
         if done.elapsed >= due:
             print(state(done), file=sys.stderr, flush=True)
             due = done.elapsed + 10.0
 
-    return campaign.run(plan, tell)
+    yield tell
 
 
 def _save(folder: Path | None, made: Report) -> Path | None:
-    """Writes a counterexample to a folder; its file name follows from what it is."""
-    found = made.tally.counterexample
-    if folder is None or found is None:
+    """Writes the counterexamples to a folder; their file names follow from what they are.
+
+    Returns:
+        Where the first is.
+    """
+    first = made.tally.counterexample
+    if folder is None or first is None:
         return None
-    path = folder / f"{found.law}-seed-{found.seed}.json"
-    arguments.write(path, json.dumps(report.counterexample_to_dict(found), indent=1) + "\n")
-    return path
+    paths: list[Path] = []
+    for number, found in enumerate((first, *made.others)):
+        end = f"-{number}" if number else ""
+        paths.append(folder / f"{found.law}-seed-{found.seed}{end}.json")
+        arguments.write(paths[-1], json.dumps(report.counterexample_to_dict(found), indent=1) + "\n")
+    return paths[0]

@@ -1,0 +1,86 @@
+"""Counterexamples that campaigns share, in Hypothesis' own databases: folders, artefacts, Redis.
+
+A campaign with a database first holds against the laws what broke one before, in an order that does
+not depend on the database; then it goes by its seed. So its result follows from the seed and from what
+the database held. What is stored are programs in JSON, read as any program is; nothing is deleted, for
+what broke a law once is worth being tried ever after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hypothesis import database
+from hypothesis.database import ExampleDatabase
+
+from dezero.verify.program import Program, ProgramError
+
+
+class DatabaseError(ValueError):
+    """A database cannot be used; the message says which, and why."""
+
+
+class Databases:
+    """Databases, as one: all are read, and all are written to that can be.
+
+    Attributes:
+        malformed: How many entries were passed over, for they are no programs.
+    """
+
+    def __init__(self, names: Sequence[str], target: str) -> None:
+        """Opens databases.
+
+        Args:
+            names: A folder, ``redis://host:6379``, or ``github:owner/repository``, which is only read.
+            target: Whose counterexamples are meant.
+
+        Raises:
+            DatabaseError: One cannot be opened.
+        """
+        self._database = database.MultiplexedDatabase(*map(_opened, names))
+        self._key = f"dezero: counterexamples of {target}".encode()
+        self.malformed = 0
+
+    def programs(self, ops: Iterable[str], dtypes: Iterable[str]) -> list[Program]:
+        """The stored programs of some operations and element types, the shortest text first."""
+        ops, dtypes = set(ops), set(dtypes)
+        found: list[Program] = []
+        for text in sorted(set(self._database.fetch(self._key)), key=lambda b: (len(b), b)):
+            try:
+                program = Program.from_json(text.decode("utf-8"))
+            except (ProgramError, UnicodeDecodeError):
+                self.malformed += 1
+                continue
+            if {step.op for step in program.steps} <= ops and program.dtype.name in dtypes:
+                found.append(program)
+        return found
+
+    def store(self, programs: Iterable[Program]) -> None:
+        """Stores programs that break a law."""
+        for program in programs:
+            self._database.save(self._key, program.to_json().encode())
+
+
+def _opened(name: str) -> ExampleDatabase:
+    kind, _, rest = name.partition(":")
+    if kind in ("redis", "rediss"):
+        return _redis(name)
+    if kind == "github":
+        owner, _, repository = rest.partition("/")
+        if not owner or not repository:
+            raise DatabaseError(f"{name!r} is no repository; expected github:owner/repository")
+        return database.ReadOnlyDatabase(database.GitHubArtifactDatabase(owner, repository))
+    path = Path(name)
+    if path.exists() and not path.is_dir():
+        raise DatabaseError(f"{name} is a file; expected a folder, redis://… or github:…")
+    return database.DirectoryBasedExampleDatabase(path)
+
+
+def _redis(address: str) -> ExampleDatabase:
+    try:
+        from hypothesis.extra.redis import RedisExampleDatabase
+        from redis import Redis
+    except ModuleNotFoundError as error:
+        raise DatabaseError(f"{address}: {error}: pip install redis") from None
+    return RedisExampleDatabase(Redis.from_url(address))

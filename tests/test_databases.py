@@ -1,0 +1,121 @@
+"""Databases: what broke a law once is tried before anything else, wherever it is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from dezero.verify.cli import main
+from dezero.verify.databases import DatabaseError, Databases
+from dezero.verify.faults import FAULTS, planted
+from dezero.verify.program import Program, Step
+
+PROGRAM = Program((np.array([0.5]),), (Step("sin", (0,)),), (1,), (np.array([1.0]),))
+LONGER = Program((np.array([0.5]),), (Step("cos", (0,)), Step("sin", (1,))), (2,), (np.array([1.0]),))
+OTHER = Program((np.array([0.5]),), (Step("exp", (0,)),), (1,), (np.array([1.0]),))
+OPS, DTYPES = ("sin", "cos"), ("float64",)
+
+
+def test_what_is_stored_comes_again_the_shortest_first(tmp_path: Path) -> None:
+    Databases([str(tmp_path)], "dezero").store([LONGER, OTHER, PROGRAM, PROGRAM])
+    again = Databases([str(tmp_path)], "dezero")
+    texts = [program.to_json() for program in again.programs(OPS, DTYPES)]
+    assert texts == [PROGRAM.to_json(), LONGER.to_json()]
+    assert again.programs(OPS, ("float32",)) == []
+    assert Databases([str(tmp_path)], "core_simple").programs(OPS, DTYPES) == []
+
+
+def test_all_databases_are_read_and_written(tmp_path: Path) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    Databases([one], "dezero").store([PROGRAM])
+    Databases([two], "dezero").store([LONGER])
+    assert len(Databases([one, two], "dezero").programs(OPS, DTYPES)) == 2
+    Databases([one, two], "dezero").store([LONGER])
+    assert len(Databases([one], "dezero").programs(OPS, DTYPES)) == 2
+
+
+def test_what_is_no_program_is_passed_over_and_counted(tmp_path: Path) -> None:
+    database = Databases([str(tmp_path)], "dezero")
+    database.store([PROGRAM])
+    key = b"dezero: counterexamples of dezero"
+    for entry in (b"{", b"\xff", b"[]", b"\x80\x04\x95."):
+        DirectoryBasedExampleDatabase(tmp_path).save(key, entry)
+    assert len(database.programs(OPS, DTYPES)) == 1
+    assert database.malformed == 4
+
+
+@pytest.mark.parametrize("name", ["github:", "github:owner", "github:/x", __file__])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(DatabaseError, match="expected"):
+        Databases([name], "dezero")
+
+
+def test_redis_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "redis", None)
+    with pytest.raises(DatabaseError, match="pip install redis"):
+        Databases(["redis://127.0.0.1:1"], "dezero")
+
+
+def test_an_artefact_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of the artefact there is a folder: it is read, and stays as it was."""
+    artefact = DirectoryBasedExampleDatabase(tmp_path / "artefact")
+    artefact.save(b"dezero: counterexamples of dezero", PROGRAM.to_json().encode())
+    asked: list[tuple[str, str]] = []
+
+    def opened(owner: str, repository: str) -> DirectoryBasedExampleDatabase:
+        asked.append((owner, repository))
+        return artefact
+
+    monkeypatch.setattr("hypothesis.database.GitHubArtifactDatabase", opened)
+    both = Databases([str(tmp_path / "own"), "github:someone/something"], "dezero")
+    assert asked == [("someone", "something")]
+    both.store([LONGER])
+    assert len(both.programs(OPS, DTYPES)) == 2
+    assert len(set(artefact.fetch(b"dezero: counterexamples of dezero"))) == 1
+
+
+# ------------------------------------------------------------------------------------------ The command
+
+COMMAND = ("verify", "--seed", "3", "--ops", "add,sin,cos", "--laws", "runs,value,gradient")
+
+
+def report(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_what_was_found_once_is_found_first(tmp_path: Path) -> None:
+    file, kept = tmp_path / "report.json", ("--database", str(tmp_path / "kept"))
+    with planted(FAULTS["sin_factor"]):
+        assert main([*COMMAND, "--examples", "200", *kept, "--json", str(file)]) == 1
+        first = report(file)
+        assert main([*COMMAND, "--seed", "4", "--examples", "1", "--json", str(file)]) == 0
+        assert main([*COMMAND, "--seed", "4", "--examples", "1", *kept, "--json", str(file)]) == 1
+    again = report(file)
+    assert again["examples"] == 1
+    assert again["counterexample"]["program"] == first["counterexample"]["program"]
+    assert main([*COMMAND, "--examples", "20", *kept, "--json", str(file)]) == 0
+    assert report(file)["examples"] == 21  # what is stored counts, and stays
+
+
+def test_what_is_stored_comes_in_the_first_part_only(tmp_path: Path) -> None:
+    Databases([str(tmp_path / "kept")], "dezero").store([PROGRAM])
+    whole = (*COMMAND, "--examples", "40", "--stretch", "20", "--database", str(tmp_path / "kept"))
+    files = [tmp_path / f"{i}.json" for i in (1, 2)]
+    for i, file in enumerate(files, 1):
+        assert main([*whole, "--shard", f"{i}/2", "--json", str(file)]) == 0
+    assert [report(file)["examples"] for file in files] == [21, 20]
+    assert main(["merge", *map(str, files), "--json", str(tmp_path / "merged.json")]) == 0
+    assert report(tmp_path / "merged.json")["examples"] == 41
+
+
+def test_entries_that_are_no_programs_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DirectoryBasedExampleDatabase(tmp_path).save(b"dezero: counterexamples of dezero", b"{")
+    assert main([*COMMAND, "--examples", "2", "--database", str(tmp_path)]) == 0
+    assert "1 entries of the databases are no programs" in capsys.readouterr().err
