@@ -114,7 +114,8 @@ def cosh(x: Array) -> Array:
 def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + exp(-x)), elementwise, with no overflow on either side."""
     x = floating(x)
-    return as_array(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+    small = np.exp(-np.abs(x))
+    return as_array(np.where(x >= 0, 1, small) / (1 + small))
 
 
 def where(condition: Array, a: Array | float, b: Array | float) -> Array:

@@ -49,9 +49,10 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.faulty_engine verify.faulty_rules",
         "verify.faults",
         "verify.proofs.*",  # the ways to prove
-        "verify.campaign verify.corpus",
+        "verify.campaign verify.corpus verify.tracing",
         "verify.smoke verify.target verify.report verify.drawing verify.strength",
-        "verify.strength_report",
+        "verify.strength_report verify.stretches verify.workers verify.html_report verify.databases",
+        "verify.scoreboard",
         "verify",
         "verify.cli.arguments",
         "verify.cli.*",

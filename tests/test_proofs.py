@@ -278,7 +278,7 @@ def test_a_rule_may_read_what_is_saved_only(operation: type[Operation]) -> None:
 def test_where_a_rule_is_wrong_is_said() -> None:
     found = corrupted(unary(Cos, lambda self, xp, gy, x, y: gy * xp.sin(x)))
     assert found.why_not_more == "cotangent of x: found gy*sin(x), expected -gy*sin(x)"
-    found = corrupted(unary(ReLU, lambda self, xp, gy, x, y: xp.where(x >= 0, gy, 0.0)))
+    found = corrupted(unary(ReLU, lambda self, xp, gy, x, y: xp.where(y >= 0, gy, 0.0)))
     assert found.why_not_more == "cotangent of x where x = 0: found gy, expected 0"
 
 

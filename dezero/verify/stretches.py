@@ -239,7 +239,7 @@ def read(path: Path) -> dict[str, Json]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise StretchError(f"{path} is larger than {MAX_BYTES} bytes")
-        decoded = cast(Json, json.loads(path.read_text(encoding="utf-8")))
+        decoded = cast(Json, json.loads(path.read_text(encoding="utf-8")))  # JSON and nothing else
     except OSError as error:
         raise StretchError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -37,6 +37,7 @@ class Traced:
     parts: str
 
 
+# Trial[Any], here and below: it does not matter what an engine's variables are.
 def trace(trial: Trial[Any]) -> list[Traced]:
     """Every value of a program, in order.
 
@@ -91,6 +92,7 @@ def cotangent_of(program: Program, i: int, value: Array) -> Array:
     return np.asarray(total + complex_step(cut)[n])
 
 
+# See `trace`.
 def _retained(trial: Trial[Any]) -> list[Array | None]:
     """The cotangents that the engine leaves at its values, as far as it does."""
     given = [None if v is None else trial.engine.gradient(v) for v in trial.again.graph.values]
@@ -98,6 +100,7 @@ def _retained(trial: Trial[Any]) -> list[Array | None]:
     return [*trial.run.gradients, *given[leaves:]]
 
 
+# See `trace`.
 def _differ(trial: Trial[Any], found: Array | None, expected: Array) -> bool:
     if found is None:
         return False
