@@ -1,4 +1,4 @@
-"""`python docs/report_picture.py`: the picture of a report in the README, by Chromium and Playwright."""
+"""`python docs/report_picture.py`: the picture of a report in the README, as Chromium shows it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from dezero.verify.cli import main
 from dezero.verify.databases import DatabaseError, Databases
@@ -67,7 +67,7 @@ def test_an_artefact_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     artefact.save(b"dezero: counterexamples of dezero", PROGRAM.to_json().encode())
     asked: list[tuple[str, str]] = []
 
-    def opened(owner: str, repository: str) -> DirectoryBasedExampleDatabase:
+    def opened(owner: str, repository: str) -> ExampleDatabase:
         asked.append((owner, repository))
         return artefact
 

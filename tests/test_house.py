@@ -66,7 +66,12 @@ on that of ``package.*`` if there is one."""
 MAY_IMPORT_ON_CALL = {"cuda", "datasets", "models", "pictures", "transforms", "utils"}
 """Modules with functions that need a package which dezero itself does not need."""
 
-MAY_IMPORT_HYPOTHESIS = {"verify.strategies", "verify.drawing", "verify.campaign"}
+MAY_IMPORT_HYPOTHESIS = {
+    "verify.strategies",
+    "verify.drawing",
+    "verify.campaign",
+    "verify.databases",
+}
 
 
 def module_name(path: Path) -> str:

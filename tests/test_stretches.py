@@ -369,14 +369,22 @@ def test_a_stretch_that_ends_everyone_is_to_blame(tmp_path: Path) -> None:
     assert "stretch 0: StretchFailed: its process ended with -9" in done.stderr
 
 
-def test_all_laws_hold_on_workers_as_they_do_here(tmp_path: Path) -> None:
-    """Laws about memory among them: what a worker does besides must not be seen."""
-    file, whole = tmp_path / "report.json", tmp_path / "whole.json"
-    laws = "runs,refcount,isolation,transaction,second_order"
-    long = ("verify", "--seed", "7", "--laws", laws, "--examples", "1200", "--stretch", "300")
-    run(*long, "--workers", "2", "--json", file)
-    run(*long, "--json", whole)
-    assert reported(file) == reported(whole)
+def test_a_worker_does_a_stretch_in_a_process_with_nothing_else_in_it(tmp_path: Path) -> None:
+    """What a worker's threads make and drop would be seen by laws about memory."""
+    (tmp_path / "telling.py").write_text(
+        "import threading\nfrom pathlib import Path\nfrom dezero import Variable\n"
+        "def telling(x: Variable) -> Variable:\n"
+        "    names = sorted(thread.name for thread in threading.enumerate())\n"
+        "    Path('threads.txt').write_text(' '.join(names), 'utf-8')\n"
+        "    return x * x\n",
+        "utf-8",
+    )
+    arguments = ["verify", "telling:telling", "--seed", "1", "--examples", "3", "--workers", "1"]
+    done = subprocess.run(
+        command(*arguments), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "threads.txt").read_text("utf-8") == "MainThread"
 
 
 def test_a_scheduler_of_ones_own(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Databases:
         """
         self._database = database.MultiplexedDatabase(*map(_opened, names))
         self._key = f"dezero: counterexamples of {target}".encode()
-        self.malformed = 0
+        self.malformed: int = 0
 
     def programs(self, ops: Iterable[str], dtypes: Iterable[str]) -> list[Program]:
         """The stored programs of some operations and element types, the shortest text first."""

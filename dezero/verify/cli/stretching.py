@@ -46,6 +46,6 @@ def _main(asked: TextIO, told: TextIO) -> int:
 
 
 if __name__ == "__main__":
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answer: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a target prints is no part of the answer
     sys.exit(_main(sys.stdin, answer))
