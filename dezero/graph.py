@@ -847,8 +847,8 @@ class _ArrayReading(Reading[Array]):
 
     def __init__(self) -> None:
         # Attributes of the instance are found faster than those of its class.
-        self.xp = arrays
-        self.unsaved = NOT_SAVED
+        self.xp: Namespace[Array] = arrays
+        self.unsaved: Array = NOT_SAVED
 
     def operand(self, node: Node, saved: Array | None) -> Array:
         return stand_in(node.shape, node.dtype) if saved is None else saved
@@ -869,7 +869,7 @@ class _VariableReading(Reading[Variable]):
     numpy_functions: NumPyFunctions
 
     def __init__(self) -> None:
-        self.unsaved = Variable(NOT_SAVED)
+        self.unsaved: Variable = Variable(NOT_SAVED)
 
     def operand(self, node: Node, saved: Array | None) -> Variable:
         return node.handle(saved)
@@ -884,8 +884,8 @@ class _VariableReading(Reading[Variable]):
         return x
 
 
-ARRAYS = _ArrayReading()
-VARIABLES = _VariableReading()
+ARRAYS: Reading[Array] = _ArrayReading()
+VARIABLES: _VariableReading = _VariableReading()
 
 
 class NumPyFunctions(Protocol):
