@@ -106,6 +106,17 @@ class Picture:
         return "\n".join([*lines, "}", ""])
 
     @cached_property
+    def mermaid(self) -> str:
+        """The graph in the language of Mermaid, which sites draw that show Markdown."""
+        lines = ["flowchart TD"]
+        for vertex in self.vertices:
+            left, right = ("[", "]") if vertex.is_function else ("([", "])")
+            lines.append(f'  {vertex.id}{left}"{_entities(vertex.label)}"{right}')
+        ids = [vertex.id for vertex in self.vertices]
+        lines += [f"  {ids[i]} --> {ids[j]}" for i, j in self.edges]
+        return "\n".join([*lines, ""])
+
+    @cached_property
     def svg(self) -> str:
         """The picture in SVG: by Graphviz if that is installed, else drawn here. Raises as `render`."""
         return self.render("svg").decode()
@@ -185,6 +196,12 @@ def _quoted(text: str) -> str:
     """A string in DOT, where also entities such as ``&lt;`` have a meaning."""
     text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _entities(text: str) -> str:
+    """A string in Mermaid, where markup and quotes have a meaning: what may have one is numbered."""
+    text = re.sub(r"[^\w .,:=()+\n-]", lambda found: f"#{ord(found[0])};", text)
+    return text.replace("\n", "<br>")
 
 
 def _graphviz(program: str, kind: str, dot: str) -> bytes:

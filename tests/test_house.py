@@ -31,7 +31,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "dezero",  # the package itself re-exports what stands below
         # The kit stands on the library; nothing below imports it.
         "verify.program verify.balls verify.catalogue verify.schemas",
-        "verify.reference",
+        "verify.reference verify.diagrams",
         "verify.reference_nn verify.reference_conv",
         "verify.evaluation",
         "verify.oracles verify.rewrites verify.engines verify.protocol",  # verify.engines: what one is

@@ -6,6 +6,7 @@ DEZERO_BROWSER=required in the environment, as in CI, that is an error.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from dezero.verify import scoreboard
 from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.cli import main
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.html_report import LONGEST, Shown, histogram, plain, to_html
+from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
+from dezero.verify.scoreboard import NOT_CLAIMED, Score
 from dezero.verify.tracing import cotangent_of, first_wrong, trace
 from dezero.verify.trial import Broken, Trial
 
@@ -70,6 +74,19 @@ def broken_page(hostile: str = "the value") -> str:
     with planted(FAULTS["sin_factor"]):
         shown = Shown(found, trace(Trial(DezeroEngine(), PROGRAM)), hostile)
     return to_html(report_of(tally, hostile, Claims(operations={hostile: hostile})), [shown])
+
+
+def board(hostile: str = "2.0") -> str:
+    """A scoreboard of an engine with a counterexample, and one that is missing; both say this."""
+    broken = Broken(hostile, hostile, hostile, 1e9)
+    tally = Tally(examples=3)
+    tally.known[KnownFailure("sin", "gradient", "met")] = Counterexample("gradient", PROGRAM, broken, 1)
+    claims = Claims(operations={"cos": hostile})
+    scores = [
+        Score(hostile, hostile, ("runs", "gradient"), claims, tally),
+        Score(f"{hostile} 2", missing=hostile),
+    ]
+    return scoreboard.to_html(scores, 1)
 
 
 def large_page() -> str:
@@ -162,8 +179,19 @@ def test_what_a_target_says_is_text() -> None:
     assert "{{ 7 * 7 }}" in page
 
 
+def test_what_an_engine_says_on_a_scoreboard_is_text() -> None:
+    page = board(HOSTILE)
+    found = Markup()
+    found.feed(page)
+    assert len(found.scripts) == 1
+    assert not found.others & {"img", "iframe", "onerror", "onload", "object", "link", "base"}
+    assert "\u202e" not in page
+    assert "\x00" not in page
+
+
 def test_long_texts_are_cut() -> None:
     assert len(broken_page("x" * 1_000_000)) < 200_000
+    assert len(board("x" * 1_000_000)) < 400_000
     assert plain("x" * 3000) == "x" * LONGEST + "… (3000 characters)"
 
 
@@ -245,11 +273,42 @@ def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
     assert [row.get_attribute("data-op") for row in rows.all()] == wanted
     page.get_by_role("searchbox", name="Laws").fill("kink")
     assert page.locator("thead th[data-law]:visible").all_inner_texts() == ["kink"]
-    assert page.locator("#filtered").inner_text() == f"{len(wanted)} operations, 1 laws"
+    assert page.locator("#filtered").inner_text() == f"{len(wanted)} operations, 1 law"
     page.get_by_role("searchbox", name="Operations").fill("")
     assert rows.count() == len(CONTRACTS)
     assert page.locator("article").count() == 50
     assert opened.complaints == []
+
+
+def test_a_scoreboard_leads_to_its_counterexample_by_keys(browser: Browser, tmp_path: Path) -> None:
+    opened = Opened(browser, tmp_path / "board.html", board(HOSTILE))
+    page = opened.page
+    assert page.locator("tr[data-op=cos] td").first.inner_text() == NOT_CLAIMED
+    link = page.locator("tr[data-op=sin] a")
+    assert link.inner_text() == "gradient"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if link.evaluate("a => a === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "counterexample-1"
+    assert opened.complaints == []
+
+
+def test_the_labels_of_a_histogram_stand_apart(browser: Browser, tmp_path: Path) -> None:
+    tally = Tally(examples=1)
+    tally.margins[-2] += 1  # as few as there can be
+    page = Opened(browser, tmp_path / "report.html", to_html(report_of(tally), [])).page
+    boxes: list[tuple[float, float, float, float]] = []
+    for text in page.locator(".histogram text").all():
+        box = text.bounding_box()
+        assert box is not None
+        boxes.append((box["y"], box["x"], box["width"], box["height"]))
+    boxes.sort()
+    assert len(boxes) > 4
+    for (y, x, width, height), (below, beside, *_) in itertools.pairwise(boxes):
+        assert height < 24
+        assert x + width < beside or y + height <= below
 
 
 def test_copying(browser: Browser, tmp_path: Path) -> None:

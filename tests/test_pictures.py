@@ -64,6 +64,26 @@ def test_dot_is_the_books() -> None:
     )
 
 
+def test_mermaid() -> None:
+    x = scalar("x")
+    y = F.sin(x)
+    y.name = "y"
+    assert Picture.of(y).mermaid == (
+        "flowchart TD\n"
+        '  v0(["y: () float64"])\n'
+        '  f1["Sin"]\n'
+        '  v2(["x: () float64"])\n'
+        "  f1 --> v0\n"
+        "  v2 --> f1\n"
+    )
+
+
+def test_in_mermaid_a_name_is_text() -> None:
+    x = scalar('"] --> <b>`#1;\nx')
+    found = Picture.of(x, verbose=False).mermaid
+    assert found == 'flowchart TD\n  v0(["#34;#93; --#62; #60;b#62;#96;#35;1#59;<br>x"])\n'
+
+
 def test_names_only() -> None:
     x = scalar("x")
     dot = Picture.of(F.sin(x), verbose=False).dot

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 
-import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
 from dezero.contract import Array
-from dezero.pictures import Drawing, Edge, Vertex
+from dezero.pictures import Drawing, Vertex
 from dezero.verify.campaign import NO_MARGIN, Counterexample
 from dezero.verify.coverage import FEATURES
+from dezero.verify.diagrams import picture, value_vertex
 from dezero.verify.laws import SENTENCES
 from dezero.verify.program import Program
-from dezero.verify.report import Report, snippet
+from dezero.verify.report import Report, plural, snippet
 from dezero.verify.tracing import Traced, first_wrong
 
 LONGEST = 2000
@@ -33,6 +33,8 @@ CELL = 60
 """Nor a number or an array in a table."""
 MOST_DRAWN = 60
 """Programs of more steps are not drawn."""
+FIRST_QUARTER = -48
+"""Where the histogram begins, or before: in quarters of a decade, as the tally counts them."""
 
 
 @dataclass(frozen=True)
@@ -195,41 +197,16 @@ def plain(text: str) -> str:
 
 
 def drawing(program: Program, traced: Sequence[Traced], first: int | None) -> str:
-    """The graph of a program in SVG: values as ellipses, applications as boxes."""
-    vertices: list[Vertex] = []
-    edges: list[Edge] = []
-    places: list[int] = []
+    """The graph of a program in SVG, with what is known of each of its values."""
 
-    def value(i: int, x: Array | None) -> None:
-        places.append(len(vertices))
-        about = traced[i] if i < len(traced) else None
-        label, details, kind = f"x{i}", "", ""
-        if about is not None:
-            label += f"\n{_short(about.value)}"
-            details = f"cotangent expected {_numbers(about.cotangent)}, found "
-            details += _numbers(about.found_cotangent)
-            kind = "first" if i == first else "wrong" if about.parts else ""
-        elif x is not None:
-            label += f"\n{_short(x)}"
-        vertices.append(Vertex(f"v{i}", False, label, details, kind))
+    def about(i: int) -> Vertex:
+        one = traced[i]
+        details = f"cotangent expected {_numbers(one.cotangent)}, found {_numbers(one.found_cotangent)}"
+        kind = "first" if i == first else "wrong" if one.parts else ""
+        return value_vertex(i, one.value, details, kind)
 
-    for i, x in enumerate(program.inputs):
-        value(i, x)
-    for number, (step, start) in enumerate(program.places()):
-        box = len(vertices)
-        attributes = ", ".join(f"{name}={a!r}" for name, a in step.attributes.items())
-        vertices.append(Vertex(f"f{number}", True, step.op, plain(attributes)))
-        edges += [(places[operand], box) for operand in step.operands]
-        for k in range(step.n_out):
-            value(start + k, None)
-            edges.append((box, places[start + k]))
-    return Drawing(vertices, edges).svg()
-
-
-def _short(x: Array) -> str:
-    with np.printoptions(precision=4, threshold=6, edgeitems=2):
-        text = np.array2string(x, separator=", ").replace("\n", " ")
-    return text if len(text) <= 26 else f"{x.dtype} {list(x.shape)}"
+    drawn = picture(program, about if traced else None)
+    return Drawing(drawn.vertices, drawn.edges).svg()
 
 
 def histogram(margins: Mapping[int, int]) -> str:
@@ -239,7 +216,7 @@ def histogram(margins: Mapping[int, int]) -> str:
     note = f"In {exact:,} of the programs nothing differed at all."
     if not counted:
         return f"<p>{note}</p>"
-    low = 4 * math.floor(min(counted) / 4)
+    low = min(4 * math.floor(min(counted) / 4), FIRST_QUARTER)
     width, height, left, bottom = 12.0, 120.0, 12.0, 150.0
     most = max(counted.values())
     parts: list[str] = []
@@ -250,7 +227,7 @@ def histogram(margins: Mapping[int, int]) -> str:
         if n:
             parts.append(
                 f'<rect x="{x:.1f}" y="{bottom - tall:.1f}" width="{width - 2:.1f}" '
-                f'height="{max(tall, 1):.1f}"><title>{n:,} programs: {bounds}</title></rect>'
+                f'height="{max(tall, 1):.1f}"><title>{_count(n, "program")}: {bounds}</title></rect>'
             )
         if quarter % 8 == 0:
             parts.append(f'<text x="{x:.1f}" y="{bottom + 16:.1f}">1e{quarter // 4}</text>')
@@ -258,12 +235,17 @@ def histogram(margins: Mapping[int, int]) -> str:
     parts.append(f'<line x1="{left}" y1="{bottom}" x2="{end:.1f}" y2="{bottom}"/>')
     parts.append(f'<line x1="{end:.1f}" y1="20" x2="{end:.1f}" y2="{bottom}"/>')
     parts.append(f'<text x="{end - 4:.1f}" y="16" text-anchor="end">the tolerance</text>')
-    parts.append(f'<text x="{left}" y="16">most in one bar: {most:,} programs</text>')
+    parts.append(f'<text x="{left}" y="16">most in one bar: {_count(most, "program")}</text>')
     table = "; ".join(
-        f"{n} programs from {10 ** (quarter / 4):.1e}" for quarter, n in sorted(counted.items())
+        f"{_count(n, 'program')} from {10 ** (quarter / 4):.1e}"
+        for quarter, n in sorted(counted.items())
     )
     return (
         f'<svg class="histogram" role="img" viewBox="0 0 {end + 20:.0f} 172" '
         f'xmlns="http://www.w3.org/2000/svg"><title>A histogram</title><desc>{table}</desc>'
         f"{''.join(parts)}</svg><p>{note}</p>"
     )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {plural(n, what)}"

@@ -392,4 +392,9 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
 
 
 def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    return f"{n} {plural(n, what)}"
+
+
+def plural(n: int, what: str) -> str:
+    """The word for so many things."""
+    return what if n == 1 else f"{what}s"

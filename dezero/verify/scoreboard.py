@@ -130,13 +130,14 @@ def to_text(scores: Sequence[Score]) -> str:
     lines: list[str] = []
     for one in scores:
         if one.tally is None:
-            lines.append(f"{one.name}: missing: {one.missing}")
+            lines.append(f"{plain(one.name)}: missing: {plain(one.missing)}")
             continue
         claimed = sum(op not in one.claims.operations for op in OPERATIONS)
         bad = len({op for _, op in one.broken})
         lines.append(
-            f"{one.name} ({one.who}): {one.tally.examples} programs; of {len(OPERATIONS)} operations "
-            f"{claimed} claimed, {bad} with a counterexample; {len(one.laws)} laws"
+            f"{plain(one.name)} ({plain(one.who)}): {one.tally.examples} programs; "
+            f"of {len(OPERATIONS)} operations {claimed} claimed, "
+            f"{bad} with a counterexample; {len(one.laws)} laws"
         )
         for (law, op), found in one.broken.items():
             lines.append(f"  {law} with {op}: {plain(found.broken.what)}")
@@ -158,7 +159,7 @@ def to_html(scores: Sequence[Score], seed: int, module: str = "dezero.functions"
         for (law, op), found in one.broken.items():
             links[one.name, law, op] = f"counterexample-{len(articles) + 1}"
             shown = counterexample_of(Shown(found), len(articles) + 1, module, "")
-            articles.append({**shown, "engine": one.name, "op": op})
+            articles.append({**shown, "engine": plain(one.name), "op": op})
 
     def cell(one: Score, found: str | int | list[str], law: str | None, op: str | None) -> object:
         if isinstance(found, list):
@@ -174,6 +175,7 @@ def to_html(scores: Sequence[Score], seed: int, module: str = "dezero.functions"
             style=Markup(style),  # ours
             script=Markup(script),
             seed=seed,
+            plain=plain,
             scores=scores,
             counterexamples=articles,
             operations=[

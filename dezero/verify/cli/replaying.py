@@ -10,6 +10,7 @@ from typing import Any, cast
 from dezero.verify import report
 from dezero.verify.cli import arguments, targets
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageError
+from dezero.verify.diagrams import picture
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.evaluation import evaluate
@@ -29,6 +30,10 @@ def define(add: AddCommand) -> None:
         "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
     )
     replay.add_argument("target", nargs="?", default="dezero", metavar="TARGET", choices=targets.NAMES)
+    replay.add_argument("--dot", type=Path, metavar="F", help="write its graph in DOT to a file")
+    replay.add_argument(
+        "--mermaid", type=Path, metavar="F", help="write its graph in Mermaid to a file"
+    )
     arguments.add_limits(replay)
     replay.set_defaults(run=_replay)
 
@@ -41,6 +46,8 @@ def _replay(options: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise ProgramError(f"{options.file} is not UTF-8: {error.reason}") from None
     program = Program.from_json(_program_in(text))
+    arguments.write_if(options.dot, lambda: picture(program).dot)
+    arguments.write_if(options.mermaid, lambda: picture(program).mermaid)
     with targets.port(options) as port:
         return _replayed(program, targets.engine_of(options.target) if port is None else port)
 

@@ -27,6 +27,10 @@ const laws = document.getElementById("filter-laws");
 const table = document.getElementById("laws");
 const filtered = document.getElementById("filtered");
 
+function count(n, what) {
+  return n === 1 ? `${n} ${what}` : `${n} ${what}s`;
+}
+
 function filter() {
   const op = ops.value.trim().toLowerCase();
   const law = laws.value.trim().toLowerCase();
@@ -40,7 +44,7 @@ function filter() {
     cell.hidden = !cell.dataset.law.toLowerCase().includes(law);
     if (!cell.hidden) shown.add(cell.dataset.law);
   }
-  filtered.textContent = op || law ? `${rows} operations, ${shown.size} laws` : "";
+  filtered.textContent = op || law ? `${count(rows, "operation")}, ${count(shown.size, "law")}` : "";
 }
 
 if (table) {
