@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from ports import NOT_STARTED, ONES, PORTS, SEED, X, Fault, ask, finds, holds_core, program, verify
+from ports import NOT_STARTED, ONES, PORTS, SEED, Fault, X, ask, finds, holds_core, program, verify
 
 from dezero.verify.program import Json
 

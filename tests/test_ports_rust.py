@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ports import ONES, PORTS, SEED, X, Fault, ask, finds, holds_core, program
+from ports import ONES, PORTS, SEED, Fault, X, ask, finds, holds_core, program
 
 from dezero.verify.program import Json
 

@@ -263,7 +263,9 @@ def decode_tensor(decoded: Json, where: str) -> Array:
     if len(data) != size:
         raise ProgramError(f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}")
     numbers = [
-        value if isinstance(value, float) and dtype in FLOATS else _decode_number(value, str(dtype), where)
+        value
+        if isinstance(value, float) and dtype in FLOATS
+        else _decode_number(value, str(dtype), where)
         for value in data
     ]
     return np.array(numbers, dtype=str(dtype)).reshape(shape)
