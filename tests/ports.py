@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import cast
 
 from dezero.verify import cli
-from dezero.verify.program import Json
+from dezero.verify.catalogue import CORE
+from dezero.verify.program import Json, Program
 
 PORTS = Path(__file__).parent.parent / "examples" / "ports"
 HELD, COUNTEREXAMPLE, NOT_STARTED = 0, 1, 3
+MOST_STEPS = 4
+"""To how many steps a fault is shrunk."""
+X: Json = {"dtype": "float64", "shape": [2], "data": [1, "-0"]}
+ONES: Json = {"dtype": "float64", "shape": [2], "data": [1, 1]}
+SEED: Json = {"dtype": "float64", "shape": [], "data": [1]}
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,36 @@ def verify(port: Sequence[str], report: Path, *options: str) -> tuple[int, dict[
     return code, cast("dict[str, Json]", json.loads(report.read_text("utf-8")))  # as the kit writes it
 
 
+def holds_core(port: Sequence[str], report: Path) -> None:
+    """Requires that a port holds, with every operation of the profile `core`."""
+    code, given = verify(port, report, "--profile", "core", "--examples", "150")
+    assert code == HELD
+    coverage = given["coverage"]
+    assert isinstance(coverage, dict)
+    assert isinstance(coverage["operations"], dict)
+    assert set(coverage["operations"]) == set(CORE)
+    assert coverage["missing_operations"] == []
+
+
+def finds(fault: Fault, port: Sequence[str], report: Path) -> None:
+    """Requires that the fault of a port is found, named by its law, and shrunk."""
+    code, given = verify(port, report, "--examples", "1000", "--ops", fault.ops)
+    assert code == COUNTEREXAMPLE
+    found = given["counterexample"]
+    assert isinstance(found, dict)
+    assert found["law"] == fault.law
+    assert len(Program.from_dict(found["program"]).steps) <= MOST_STEPS
+
+
 def ask(port: Sequence[str], *lines: str) -> list[dict[str, Json]]:
     """What a port answers to some lines."""
     given = "".join(f"{line}\n" for line in lines)
     done = subprocess.run(port, input=given, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return [cast("dict[str, Json]", json.loads(line)) for line in done.stdout.splitlines()]  # objects
+
+
+def program(node: dict[str, Json], **given: Json) -> str:
+    """A request to run one node on `X`, with some of it otherwise."""
+    asked: dict[str, Json] = {"cmd": "run", "id": 1, "inputs": [X], "nodes": [node], "outputs": [1]}
+    return json.dumps(asked | {"seeds": [SEED], "wrt": [0], "want": ["values", "vjp"]} | given)

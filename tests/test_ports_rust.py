@@ -8,10 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ports import COUNTEREXAMPLE, HELD, PORTS, Fault, ask, verify
+from ports import ONES, PORTS, SEED, Fault, X, ask, finds, holds_core, program
 
-from dezero.verify.catalogue import CORE
-from dezero.verify.program import Json, Program
+from dezero.verify.program import Json
 
 SOURCE = PORTS / "rust" / "src" / "main.rs"
 RUSTC = shutil.which("rustc")
@@ -52,25 +51,13 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_it_holds_with_every_operation_of_core(port: list[str], tmp_path: Path) -> None:
-    code, report = verify(port, tmp_path / "report.json", "--profile", "core", "--examples", "150")
-    assert code == HELD
-    coverage = report["coverage"]
-    assert isinstance(coverage, dict)
-    assert isinstance(coverage["operations"], dict)
-    assert set(coverage["operations"]) == set(CORE)
-    assert coverage["missing_operations"] == []
+    holds_core(port, tmp_path / "report.json")
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_planted_fault_is_found_and_shrunk(fault: Fault, tmp_path: Path) -> None:
     faulty = build(fault.plant(SOURCE, tmp_path / "main.rs"), tmp_path / "port")
-    options = ["--examples", "1000", "--ops", fault.ops]
-    code, report = verify(faulty, tmp_path / "report.json", *options)
-    assert code == COUNTEREXAMPLE
-    found = report["counterexample"]
-    assert isinstance(found, dict)
-    assert found["law"] == fault.law
-    assert len(Program.from_dict(found["program"]).steps) <= 4
+    finds(fault, faulty, tmp_path / "report.json")
 
 
 def test_its_own_tests_pass_of_what_is_freed_and_of_a_long_chain(tmp_path: Path) -> None:
@@ -78,16 +65,6 @@ def test_its_own_tests_pass_of_what_is_freed_and_of_a_long_chain(tmp_path: Path)
     done = subprocess.run(own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
-
-
-X: Json = {"dtype": "float64", "shape": [2], "data": [1, "-0"]}
-SEED: Json = {"dtype": "float64", "shape": [], "data": [1]}
-
-
-def program(node: dict[str, Json], **given: Json) -> str:
-    """A request to run one node on x, with some of it otherwise."""
-    asked: dict[str, Json] = {"cmd": "run", "id": 1, "inputs": [X], "nodes": [node], "outputs": [1]}
-    return json.dumps(asked | {"seeds": [SEED], "wrt": [0], "want": ["values", "vjp"]} | given)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +100,7 @@ def test_it_says_what_is_wrong_and_goes_on(port: list[str], line: str, kind: str
     assert isinstance(wrong["error"], dict)
     assert wrong["error"]["kind"] == kind
     assert words in str(wrong["error"]["message"])
-    ones: Json = {"dtype": "float64", "shape": [2], "data": [1, 1]}
-    assert (right["values"], right["grads"]) == ([SEED], [ones])
+    assert (right["values"], right["grads"]) == ([SEED], [ONES])
 
 
 def test_an_operation_that_it_has_not_is_unsupported_and_stop_ends_it(port: list[str]) -> None:

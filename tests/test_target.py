@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dezero import Function, Variable
 from dezero.contract import POSITIVE, REALS, Array, interval
 from dezero.graph import Namespace, T
 from dezero.operation import Unary
-from dezero.verify import check
+from dezero.verify import check, cli
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.target import (
@@ -267,3 +268,68 @@ def test_inputs_lie_within_their_domain(domain: Any) -> None:
     led = inputs_within([domain], [x])
     assert led is not None
     assert domain.clearance(led[0]) > 0
+
+
+# --- what was found, again ---------------------------------------------------------------------------
+
+MODULE = """
+import numpy as np
+from dezero import Function
+
+class Root(Function):
+    def forward(self, x):
+        return np.sqrt(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return RULE
+
+def root(x):
+    return Root()(x)
+"""
+RIGHT_RULE, WRONG_RULE = "gy / (2 * x**0.5)", "gy / (2 * x)"
+
+
+def test_a_counterexample_of_a_function_is_replayed_until_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, rule in (("wrong_root", WRONG_RULE), ("right_root", RIGHT_RULE)):
+        (tmp_path / f"{name}.py").write_text(MODULE.replace("RULE", rule), "utf-8")
+    given = ["--domain", "0:inf@2", "--seed", "1"]
+    assert cli.main(["verify", "wrong_root:root", *given, "--save", "found"]) == 1
+    shown = capsys.readouterr().out
+    (file,) = Path("found").iterdir()
+    assert f"dezero replay --domain 0:inf@2 {file} wrong_root:root\n" in shown
+    replay = ["replay", "--domain", "0:inf@2", str(file)]
+    assert cli.main([*replay, "wrong_root:root"]) == 1
+    shown = capsys.readouterr().out
+    assert "broken      gradient: " in shown
+    assert "applied to np.array([" in shown
+    assert cli.main([*replay, "right_root:root"]) == 0
+    assert "broken" not in capsys.readouterr().out
+
+
+ONE = np.array(1.0)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (Program((ONE,), (Step("sin", (0,)),), (1,), (ONE,)), "has no operation 'sin'"),
+        (Program((ONE, ONE), (Step("root", (0,)),), (2,), (ONE,)), "root of its 1 inputs"),
+        (Program((-ONE,), (Step("root", (0,)),), (1,), (ONE,)), "-1.0 is outside of the domain"),
+    ],
+)
+def test_a_program_that_is_not_of_the_function_is_refused(
+    program: Program,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_root.py").write_text(MODULE.replace("RULE", RIGHT_RULE), "utf-8")
+    (tmp_path / "program.json").write_text(program.to_json(), "utf-8")
+    assert cli.main(["replay", "--domain", "0:inf", "program.json", "a_root:root"]) == 2
+    assert message in capsys.readouterr().err

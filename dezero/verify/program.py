@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import EllipsisType
 from typing import TypeAlias, cast
 
@@ -27,7 +28,8 @@ MAX_DEPTH = 8
 MAX_BYTES = 16_000_000
 """The longest JSON text that is read."""
 
-DTYPES = ("float64", "float32", "int64", "bool")
+FLOATS = ("float64", "float32")
+DTYPES = (*FLOATS, "int64", "bool")
 
 AttributeValue: TypeAlias = (
     "None | bool | int | float | str | slice | EllipsisType | Array | tuple[AttributeValue, ...]"
@@ -231,14 +233,16 @@ def encode_tensor(array: Array) -> Json:
 
     What JSON's numbers cannot say is said by the strings "NaN", "Infinity", "-Infinity" and "-0".
     """
-    if array.dtype.name not in DTYPES:
+    dtype = _name_of(array.dtype)
+    if dtype not in DTYPES:
         raise ProgramError(f"tensor: dtype {array.dtype} cannot be written; one of {DTYPES} can")
     # Of one of DTYPES.
     values = cast(list[bool | int | float], array.ravel().tolist())
     return {
-        "dtype": array.dtype.name,
+        "dtype": dtype,
         "shape": list(array.shape),
-        "data": [_encode_number(value) for value in values],
+        # What is finite and not zero stands for itself.
+        "data": [v if v and v - v == 0 else _encode_number(v) for v in values],
     }
 
 
@@ -258,8 +262,19 @@ def decode_tensor(decoded: Json, where: str) -> Array:
     data = _expect_list(record.get("data"), f"{where}: data")
     if len(data) != size:
         raise ProgramError(f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}")
-    numbers = [_decode_number(value, str(dtype), where) for value in data]
+    numbers = [
+        value
+        if isinstance(value, float) and dtype in FLOATS
+        else _decode_number(value, str(dtype), where)
+        for value in data
+    ]
     return np.array(numbers, dtype=str(dtype)).reshape(shape)
+
+
+@cache
+def _name_of(dtype: np.dtype[np.generic]) -> str:
+    """Its name, which NumPy would put together anew each time."""
+    return dtype.name
 
 
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf, "-0": -0.0}

@@ -40,6 +40,7 @@ class Report:
         claims: What the target does not claim.
         known: What the target is known to do wrong.
         others: The counterexamples of other causes, if the campaign went on behind the first.
+        domains: The arguments with which a replay is told where those of a function lie.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Report:
     claims: Claims = field(default_factory=Claims)
     known: Sequence[KnownFailure] = ()
     others: Sequence[Counterexample] = ()
+    domains: str = ""
 
     @property
     def passing(self) -> list[KnownFailure]:
@@ -98,7 +100,7 @@ def snippet(program: Program, module: str = "dezero.functions") -> str:
     names: list[str] = []
     for x in program.inputs:
         names.append(f"x{len(names)}")
-        lines.append(f"{names[-1]} = Variable({_array(x)})")
+        lines.append(f"{names[-1]} = Variable({array_text(x)})")
     for step, first in program.places():
         made = [f"x{first + k}" for k in range(step.n_out)]
         attributes = ", ".join(f"{k}={_attribute(v)}" for k, v in step.attributes.items())
@@ -110,13 +112,13 @@ def snippet(program: Program, module: str = "dezero.functions") -> str:
         names.extend(made)
     simple = module != "dezero.functions"
     for output, seed in zip(program.outputs, program.seeds, strict=True):
-        given = _array(seed) if simple else f"Variable({_array(seed)})"
+        given = array_text(seed) if simple else f"Variable({array_text(seed)})"
         lines += [f"{names[output]}.grad = {given}", f"{names[output]}.backward()"]
     lines.append(f"print({', '.join(f'x{i}.grad' for i in range(len(program.inputs)))})")
     return "\n".join(lines) + "\n"
 
 
-def _array(x: Array) -> str:
+def array_text(x: Array) -> str:
     """An array as an expression that gives it bit for bit."""
     dtype = "" if x.dtype.name in ("float64", "bool", "int64") else f", np.{x.dtype.name}"
     if x.size == 0:
@@ -130,7 +132,7 @@ def _array(x: Array) -> str:
 
 def _attribute(value: AttributeValue) -> str:
     if isinstance(value, np.ndarray):
-        return _array(value)
+        return array_text(value)
     if isinstance(value, tuple):
         return f"({', '.join(map(_attribute, value))}{',' if len(value) == 1 else ''})"
     return "..." if value is ... else repr(value)
@@ -379,14 +381,16 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     if program is not None and report.module is not None:
         lines += ["", f"The smallest program that shows it ({_count(len(program.steps), 'step')}):", ""]
         lines += [f"  {line}".rstrip() for line in snippet(program, report.module).splitlines()]
-        lines += ["", f"  {program.to_json()}"]
     elif program is not None:
-        lines += ["", f"It was applied to {', '.join(_array(x) for x in program.inputs)}"]
+        lines += ["", f"It was applied to {', '.join(array_text(x) for x in program.inputs)}"]
+    if program is not None:
+        lines += ["", f"  {program.to_json()}"]
     place = "FILE" if saved is None else str(saved)
     lines += ["", f"Seed {found.seed}. To see it again:"]
-    if program is not None and report.module is not None:
+    if program is not None:
         where = "" if saved else "   (FILE: the JSON above)"
-        lines.append(f"  dezero replay {place} {report.target}{where}")
+        told = f"{report.domains} " if report.domains else ""
+        lines.append(f"  dezero replay {told}{place} {report.target}{where}")
     lines.append(f"  dezero verify {report.again}")
     return "\n".join(lines) + "\n"
 

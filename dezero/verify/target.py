@@ -25,7 +25,7 @@ from dezero.verify.campaign import Plan, Tally
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import ladders
-from dezero.verify.program import Program, Step
+from dezero.verify.program import Program, ProgramError, Step
 from dezero.verify.strategies import Programs, programs_made_by
 from dezero.verify.trial import Trial, Unresolved
 
@@ -278,6 +278,16 @@ class Prepared:
     def trial(self, program: Program) -> FunctionTrial:
         """A trial of the target."""
         return FunctionTrial(self.engine, program)
+
+    def check(self, program: Program) -> None:
+        """Raises ProgramError unless a program applies the target, and nothing else, in its domains."""
+        engine, n_inputs = self.engine, len(self.engine.domains)
+        operands = [step.operands for step in program.steps]
+        if len(program.inputs) != n_inputs or operands != [tuple(range(n_inputs))]:
+            raise ProgramError(f"program: expected one step, {engine.name} of its {n_inputs} inputs")
+        for i, (x, domain) in enumerate(zip(program.inputs, engine.domains, strict=True)):
+            if x.size and domain.clearance(x) <= 0:
+                raise ProgramError(f"input {i}: {x.tolist()} is outside of the domain, {domain.text}")
 
 
 def _made(target: type[object]) -> Target:

@@ -117,3 +117,25 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--program-limit", type=duration, default=2.0, metavar="T", help="of a port (default 2s)"
     )
+
+
+def add_domains(parser: argparse.ArgumentParser) -> None:
+    """The domains of a function."""
+    parser.add_argument(
+        "--domain",
+        action="append",
+        type=domain,
+        metavar="LOW:HIGH[@SHAPE]",
+        help="where an argument of a function lies, once for each: 0:inf, -1:1@2,3",
+    )
+
+
+def domains_again(options: argparse.Namespace) -> list[str]:
+    """The arguments that give the same domains again."""
+    parts: list[str] = []
+    domains: list[Given] = options.domain or []
+    for given in domains:
+        domain, shape = given if isinstance(given, tuple) else (given, None)
+        end = "" if shape is None else "@" + ",".join(map(str, shape))
+        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+    return parts

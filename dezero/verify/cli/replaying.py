@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from dezero.verify import report
 from dezero.verify.cli import arguments, targets
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageError
+from dezero.verify.cli.targets import Chosen
 from dezero.verify.diagrams import picture
-from dezero.verify.engines import Engine
-from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.evaluation import evaluate
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Json, Program, ProgramError
@@ -29,13 +28,20 @@ def define(add: AddCommand) -> None:
     replay.add_argument(
         "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
     )
-    replay.add_argument("target", nargs="?", default="dezero", metavar="TARGET", choices=targets.NAMES)
+    replay.add_argument(
+        "target",
+        nargs="?",
+        default="dezero",
+        metavar="TARGET",
+        help="as that of verify: an engine, or package.module:name of a function",
+    )
     replay.add_argument("--dot", type=Path, metavar="F", help="write its graph in DOT to a file")
     replay.add_argument(
         "--mermaid", type=Path, metavar="F", help="write its graph in Mermaid to a file"
     )
+    arguments.add_domains(replay)
     arguments.add_limits(replay)
-    replay.set_defaults(run=_replay)
+    replay.set_defaults(run=_replay, ops=None, laws=None, certify=False)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -49,22 +55,24 @@ def _replay(options: argparse.Namespace) -> int:
     arguments.write_if(options.dot, lambda: picture(program).dot)
     arguments.write_if(options.mermaid, lambda: picture(program).mermaid)
     with targets.port(options) as port:
-        return _replayed(program, targets.engine_of(options.target) if port is None else port)
+        return _replayed(
+            program, targets.target(options) if port is None else targets.target_of(port, options)
+        )
 
 
-def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever variables
+def _replayed(program: Program, target: Chosen) -> int:
     for number, step in enumerate(program.steps):
-        if step.op not in engine.contracts:
-            raise ProgramError(f"step {number}: {engine.name} has no operation {step.op!r}")
-    evaluate(program)
-    trial = targets.trial_of(engine, program)
-    trial.check()
+        if step.op not in target.contracts:
+            raise ProgramError(f"step {number}: {target.engine.name} has no operation {step.op!r}")
+    trial = target.trial(program)
+    if target.prepared is None:  # there is a reference, by which programs can be malformed
+        evaluate(program)
+        trial.check()
+    else:
+        target.prepared.check(program)
     code = HELD
-    for name, law in LAWS.items():
-        if name == "second_order" and not engine.differentiates_twice:
-            continue
-        if isinstance(engine, OpaqueEngine) and name not in engine.laws:
-            continue
+    for name in (law for law in LAWS if law in target.laws):
+        law = LAWS[name]
         try:
             law.hold(trial)
             print(f"held        {name}")
@@ -78,7 +86,10 @@ def _replayed(program: Program, engine: Engine[Any]) -> int:  # of whatever vari
             code = COUNTEREXAMPLE
             print(f"broken      {name}: {type(error).__name__}: {error}")
     print()
-    print(report.snippet(program, engine.module), end="")
+    if target.module is None:
+        print(f"applied to {', '.join(report.array_text(x) for x in program.inputs)}")
+    else:
+        print(report.snippet(program, target.module), end="")
     return code
 
 

@@ -30,7 +30,6 @@ from dezero.verify.engines.port import PortEngine
 from dezero.verify.html_report import Shown
 from dezero.verify.program import Json, Program
 from dezero.verify.report import Report
-from dezero.verify.target import Given
 from dezero.verify.tracing import Traced, trace
 from dezero.verify.trial import Certificate
 
@@ -91,13 +90,7 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         metavar="F",
         help="the same, and write each program with what was proved of it to a file, a line each",
     )
-    verify.add_argument(
-        "--domain",
-        action="append",
-        type=arguments.domain,
-        metavar="LOW:HIGH[@SHAPE]",
-        help="where an argument of a function lies, once for each: 0:inf, -1:1@2,3",
-    )
+    arguments.add_domains(verify)
     spreading.define(verify)
     verify.add_argument(
         "--database",
@@ -173,6 +166,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
         claims,
         plan.known,
         stretches.causes(parts)[1:] if options.keep_going else (),
+        shlex.join(arguments.domains_again(options)),
     )
     if databases is not None:
         _store(databases, made)
@@ -306,11 +300,7 @@ def _again(options: argparse.Namespace, seed: int) -> str:
     for name in ("laws", "ops"):
         if getattr(options, name):
             parts += [f"--{name}", ",".join(getattr(options, name))]
-    domains: list[Given] = options.domain or []
-    for given in domains:
-        domain, shape = given if isinstance(given, tuple) else (given, None)
-        end = "" if shape is None else "@" + ",".join(map(str, shape))
-        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+    parts += arguments.domains_again(options)
     return shlex.join(parts + (["--", *options.port] if options.port else []))
 
 

@@ -49,6 +49,8 @@ SECONDS_TO_RUN = 2.0
 SECONDS_TO_STOP = 1.0
 KEPT = 64 * 1024
 """How many bytes of its standard error are kept: the last ones."""
+MOST_UNREAD = 2
+"""How many lines are read of a port that writes without being asked."""
 RAW = 500
 """How much of a line that is wrong is shown."""
 
@@ -94,8 +96,7 @@ class PortProcess:
         assert stdout is not None
         assert stderr is not None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # One reply to one request: a port that writes more is not read on, and blocks.
-        self._replies: queue.Queue[bytes] = queue.Queue(maxsize=2)
+        self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._errors = bytearray()
         self._threads = [
             threading.Thread(target=target, args=(stream,), daemon=True)
@@ -183,12 +184,12 @@ class PortProcess:
                 stdin.flush()
 
     def _read(self, stdout: IO[bytes]) -> None:
-        with suppress(queue.Full), stdout:
-            while line := stdout.readline(MAX_BYTES + 1):
-                self._replies.put_nowait(line)
-                if not line.endswith(b"\n"):
-                    return
-            self._replies.put_nowait(b"")
+        line = b"\n"
+        with stdout:
+            # One reply to one request: a port that writes more is not read on, and blocks.
+            while line.endswith(b"\n") and self._replies.qsize() < MOST_UNREAD:
+                line = stdout.readline(MAX_BYTES + 1)
+                self._replies.put(line)
 
     def _read_errors(self, stderr: IO[bytes]) -> None:
         with stderr:
