@@ -123,7 +123,7 @@ def project(place: Path, test: str, equivalent: Sequence[Mapping[str, object]] =
     (place / "tests" / "test_steps.py").write_text(test)
     here = place / "tests" / "mutation"
     (here / "config.toml").write_text(
-        'wider = []\npatience = 1\n[sources]\n"dezero/steps.py" = ["tests/test_steps.py"]\n'
+        'patience = 1\n[sources]\n"dezero/steps.py" = ["tests/test_steps.py"]\n'
     )
     (here / "equivalents.json").write_text(json.dumps(list(equivalent)))
     return place
