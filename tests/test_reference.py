@@ -12,6 +12,7 @@ import pytest
 from dezero.contract import Array
 from dezero.verify.evaluation import FUNCTIONS, evaluate
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
+from dezero.verify.reference import point
 from dezero.verify.reference_conv import BOUNDS
 
 
@@ -75,6 +76,7 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("where", [1.0, [2.0, 3.0]], {"condition": np.array([True, False])}, [1.0, 3.0]),
     ("reshape", [A], {"shape": (3, 2)}, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
     ("transpose", [A], {"axes": None}, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]),
+    ("transpose", [[[[1.0, 2.0], [3.0, 4.0]]]], {"axes": (0, 2, 1)}, [[[1.0, 3.0], [2.0, 4.0]]]),
     ("swapaxes", [A], {"axis1": 0, "axis2": -1}, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]),
     ("expand_dims", [[1.0, 2.0]], {"axis": 1}, [[1.0], [2.0]]),
     ("squeeze", [[[1.0, 2.0]]], {"axis": 0}, [1.0, 2.0]),
@@ -90,6 +92,7 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("sum_to", [A], {"shape": ()}, 21.0),
     ("sum_to", [A], {"shape": (2, 3)}, A),
     ("flip", [[1.0, 2.0, 3.0]], {"axis": None}, [3.0, 2.0, 1.0]),
+    ("flip", [A], {"axis": 1}, A[:, ::-1]),
     ("roll", [A], {"shift": 1, "axis": None}, [[6.0, 1.0, 2.0], [3.0, 4.0, 5.0]]),
     ("roll", [A], {"shift": 1, "axis": 1}, [[3.0, 1.0, 2.0], [6.0, 4.0, 5.0]]),
     ("pad", [[1.0, 2.0]], {"pad_width": ((1, 2),)}, [0.0, 1.0, 2.0, 0.0, 0.0]),
@@ -106,7 +109,9 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ),
     ("concatenate", [[1.0], [2.0, 3.0]], {"axis": 0}, [1.0, 2.0, 3.0]),
     ("concatenate", [A[:, :1], A[:, 1:]], {"axis": 1}, A),
+    ("concatenate", [A[:1], A[1:]], {}, A),
     ("stack", [[1.0, 2.0], [3.0, 4.0]], {"axis": 1}, [[1.0, 3.0], [2.0, 4.0]]),
+    ("stack", [A[0], A[1]], {}, A),
     ("sum", [A], {"axis": 0, "keepdims": True}, [[5.0, 7.0, 9.0]]),
     ("sum", [np.zeros((0, 2))], {"axis": 0}, [0.0, 0.0]),
     ("mean", [A], {"axis": (0, 1)}, 3.5),
@@ -134,6 +139,7 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("softmax", [[[0.0, np.log(3)], [1000.0, 1000.0]]], {"axis": 1}, [[0.25, 0.75], [0.5, 0.5]]),
     ("log_softmax", [[1000.0, -1000.0]], {"axis": 0}, [0.0, -2000.0]),
     ("log_softmax", [[0.0, -40.0]], {"axis": 0}, [-np.exp(-40.0), -40.0]),
+    ("log_softmax", [[[0.0, 1e3], [1e3, 0.0]]], {"axis": 1}, [[-1e3, 0.0], [0.0, -1e3]]),
     ("matmul", [[1.0, 2.0], [3.0, 4.0]], {}, 11.0),
     ("matmul", [A, [1.0, 0.0, 1.0]], {}, [4.0, 10.0]),
     ("linear", [A, [[1.0], [0.0], [1.0]], [0.5]], {}, [[4.5], [10.5]]),
@@ -209,6 +215,7 @@ def test_split_gives_equal_parts() -> None:
     np.testing.assert_array_equal(first, [[1.0, 4.0]])
     np.testing.assert_array_equal(second, [[2.0, 5.0]])
     np.testing.assert_array_equal(run("split", A, sections=2, n_out=2)[1], A[1:])
+    np.testing.assert_array_equal(run("split", A[:, :2], sections=2, axis=1, n_out=2)[0], A[:, :1])
 
 
 # --- on complex numbers: as the complex-step oracle asks ------------------------------------------
@@ -227,6 +234,7 @@ def at(op: str, *operands: Any, **attributes: Any) -> Array:
         ("maximum", [1 + 2j, 1 + 4j], {}, 1 + 3j),
         ("minimum", [1 + 2j, 1 + 4j], {}, 1 + 3j),
         ("clip", [[0 + 1j, 1 + 1j, 2 + 1j]], {"x_min": 0.0, "x_max": 1.0}, [1j, 1 + 1j, 1]),
+        ("clip", [1 + 1j], {"x_min": 1.0, "x_max": 1.0}, 1),
     ],
 )
 def test_the_slope_at_a_kink_is_the_documented_one(
@@ -256,6 +264,15 @@ def test_the_logarithm_near_one_is_accurate_in_both_parts() -> None:
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_the_mean_of_those_tied_keeps_the_dtype(op: str) -> None:
     assert at(op, np.ones(3, np.float32), axis=0).dtype == np.float32
+
+
+def test_the_adjoint_of_an_index_takes_complex_numbers() -> None:
+    np.testing.assert_array_equal(at("get_item_grad", 2j, slices=1, in_shape=(2,)), [0, 2j])
+
+
+def test_a_number_of_whatever_kind_has_a_point_for_comparisons() -> None:
+    assert point(np.array([Fraction(1, 3)], object)).dtype == np.float64
+    assert point(np.array([1j], np.complex64)).dtype == np.float32
 
 
 WINDOWED = [

@@ -151,8 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        0 if enough of the mutants tried were killed, else 1. The share of a sample says little: there it
-        is 0 if each survivor stands in docs/mutants.md.
+        0 if enough of the mutants tried were killed, else 1. A sample's share says little: for a sample
+        it is 0 if each survivor stands in docs/mutants.md.
     """
     parser = argparse.ArgumentParser(
         description="Changes the sources, and asks whether the tests notice."
