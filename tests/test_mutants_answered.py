@@ -54,6 +54,13 @@ def test_a_fraction_beside_integers_stays_one() -> None:
     assert_array_equal(y.data, [5.0, 7.5], strict=True)
 
 
+def test_the_power_0_has_the_derivative_0_everywhere() -> None:
+    x = Variable(np.array([0.0, 3.0, np.inf]))
+    (x**0).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad, np.zeros(3))
+
+
 def test_a_wider_gradient_that_was_set_is_added_in_the_dtype_of_the_data() -> None:
     x = Variable(np.ones(2, np.float32))
     x.grad = np.ones(2)

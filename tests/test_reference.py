@@ -12,6 +12,8 @@ import pytest
 from dezero.contract import Array
 from dezero.verify.evaluation import FUNCTIONS, evaluate
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
+from dezero.verify.reference import point
+from dezero.verify.reference_conv import BOUNDS
 
 
 def run(op: str, *operands: Any, n_out: int = 1, **attributes: Any) -> list[Array]:
@@ -61,19 +63,24 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("sigmoid", [[0.0, 1000.0, -1000.0, -700.0]], {}, [0.5, 1.0, 0.0, np.exp(-700.0)]),
     ("softplus", [[0.0, 1000.0, -1000.0, -40]], {}, [np.log(2), 1000.0, 0.0, np.exp(-40.0)]),
     ("relu", [[-1.0, 0.0, 2.0]], {}, [0.0, 0.0, 2.0]),
+    ("relu", [0.5], {}, 0.5),
     ("leaky_relu", [[-1.0, 0.0, 2.0]], {"slope": 0.5}, [-0.5, 0.0, 2.0]),
+    ("leaky_relu", [0.5], {"slope": 0.5}, 0.5),
     ("abs", [[-1.5, 0.0, 2.0]], {}, [1.5, 0.0, 2.0]),
     ("maximum", [[1.0, 2.0, 1e308], [2.0, 1.0, 1e308]], {}, [2.0, 2.0, 1e308]),
     ("minimum", [[1.0, 2.0, INF], [2.0, 1.0, INF]], {}, [1.0, 1.0, INF]),
+    ("minimum", [3.0, 3.0], {}, 3.0),
     ("maximum", [[np.nan, 1.0], [1.0, np.nan]], {}, [np.nan, np.nan]),
     ("clip", [[-1.0, 0.5, 2.0]], {"x_min": 0.0, "x_max": 1.0}, [0.0, 0.5, 1.0]),
     ("clip", [[-1.0, 1.5, 3.0]], {"x_min": 2.0, "x_max": 1.0}, [1.0, 1.0, 1.0]),
     ("where", [1.0, [2.0, 3.0]], {"condition": np.array([True, False])}, [1.0, 3.0]),
     ("reshape", [A], {"shape": (3, 2)}, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
     ("transpose", [A], {"axes": None}, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]),
+    ("transpose", [[[[1.0, 2.0], [3.0, 4.0]]]], {"axes": (0, 2, 1)}, [[[1.0, 3.0], [2.0, 4.0]]]),
     ("swapaxes", [A], {"axis1": 0, "axis2": -1}, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]),
     ("expand_dims", [[1.0, 2.0]], {"axis": 1}, [[1.0], [2.0]]),
     ("squeeze", [[[1.0, 2.0]]], {"axis": 0}, [1.0, 2.0]),
+    ("squeeze", [[[[1.0, 2.0]]]], {"axis": 0}, [[1.0, 2.0]]),
     ("flatten", [np.arange(8.0).reshape(2, 2, 2)], {}, np.arange(8.0).reshape(2, 4)),
     ("flatten", [np.zeros((0, 3, 2))], {}, np.zeros((0, 6))),
     ("flatten", [np.zeros((3, 0, 2))], {}, np.zeros((3, 0))),
@@ -85,6 +92,7 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("sum_to", [A], {"shape": ()}, 21.0),
     ("sum_to", [A], {"shape": (2, 3)}, A),
     ("flip", [[1.0, 2.0, 3.0]], {"axis": None}, [3.0, 2.0, 1.0]),
+    ("flip", [A], {"axis": 1}, A[:, ::-1]),
     ("roll", [A], {"shift": 1, "axis": None}, [[6.0, 1.0, 2.0], [3.0, 4.0, 5.0]]),
     ("roll", [A], {"shift": 1, "axis": 1}, [[3.0, 1.0, 2.0], [6.0, 4.0, 5.0]]),
     ("pad", [[1.0, 2.0]], {"pad_width": ((1, 2),)}, [0.0, 1.0, 2.0, 0.0, 0.0]),
@@ -100,26 +108,38 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
         [5.0, 0.0, 2.0],
     ),
     ("concatenate", [[1.0], [2.0, 3.0]], {"axis": 0}, [1.0, 2.0, 3.0]),
+    ("concatenate", [A[:, :1], A[:, 1:]], {"axis": 1}, A),
+    ("concatenate", [A[:1], A[1:]], {}, A),
     ("stack", [[1.0, 2.0], [3.0, 4.0]], {"axis": 1}, [[1.0, 3.0], [2.0, 4.0]]),
+    ("stack", [A[0], A[1]], {}, A),
     ("sum", [A], {"axis": 0, "keepdims": True}, [[5.0, 7.0, 9.0]]),
     ("sum", [np.zeros((0, 2))], {"axis": 0}, [0.0, 0.0]),
     ("mean", [A], {"axis": (0, 1)}, 3.5),
+    ("mean", [A], {"axis": None}, 3.5),
     ("var", [A], {"axis": 1}, [2 / 3, 2 / 3]),
+    ("var", [A], {"axis": 1, "keepdims": True}, [[2 / 3], [2 / 3]]),
     ("max", [[[1.0, 2.0, 2.0], [5.0, 4.0, INF]]], {"axis": 1}, [2.0, INF]),
     ("min", [[3.0, 1.0, 1.0]], {"axis": None, "keepdims": True}, [1.0]),
+    ("min", [A], {"axis": 1}, [1.0, 4.0]),
+    ("min", [A], {"axis": 1, "keepdims": True}, [[1.0], [4.0]]),
     ("max", [[0.1, 0.1, 0.1, 1e-9]], {"axis": None}, 0.1),
     ("max", [[1e308, 1e308]], {"axis": None}, 1e308),
     ("prod", [A], {"axis": 1}, [6.0, 120.0]),
+    ("prod", [A], {"axis": 1, "keepdims": True}, [[6.0], [120.0]]),
     ("prod", [np.zeros((0,))], {"axis": None}, 1.0),
     ("cumsum", [A], {"axis": None}, [1.0, 3.0, 6.0, 10.0, 15.0, 21.0]),
     ("cumsum", [A], {"axis": 0}, [[1.0, 2.0, 3.0], [5.0, 7.0, 9.0]]),
     ("logsumexp", [[0.0, 0.0]], {"axis": None}, np.log(2)),
+    ("logsumexp", [[[[0.0], [0.0]]]], {"axis": 1}, [[np.log(2)]]),
+    ("logsumexp", [[[[0.0], [0.0]]]], {"axis": 1, "keepdims": True}, [[[np.log(2)]]]),
     ("logsumexp", [[[1000.0, 1000.0], [-1000.0, -INF]]], {"axis": 1}, [1000 + np.log(2), -1000.0]),
     ("logsumexp", [[-INF, -INF]], {"axis": 0}, -INF),
     ("logsumexp", [[INF, 0.0]], {"axis": 0}, INF),
     ("softmax", [[1000.0, 1000.0, -1000.0]], {"axis": 0}, [0.5, 0.5, 0.0]),
+    ("softmax", [[[0.0, np.log(3)], [1000.0, 1000.0]]], {"axis": 1}, [[0.25, 0.75], [0.5, 0.5]]),
     ("log_softmax", [[1000.0, -1000.0]], {"axis": 0}, [0.0, -2000.0]),
     ("log_softmax", [[0.0, -40.0]], {"axis": 0}, [-np.exp(-40.0), -40.0]),
+    ("log_softmax", [[[0.0, 1e3], [1e3, 0.0]]], {"axis": 1}, [[-1e3, 0.0], [0.0, -1e3]]),
     ("matmul", [[1.0, 2.0], [3.0, 4.0]], {}, 11.0),
     ("matmul", [A, [1.0, 0.0, 1.0]], {}, [4.0, 10.0]),
     ("linear", [A, [[1.0], [0.0], [1.0]], [0.5]], {}, [[4.5], [10.5]]),
@@ -135,15 +155,23 @@ VALUES: list[tuple[str, list[Any], dict[str, Any], Any]] = [
     ("gelu", [[0.0, 1.0, 1000.0, -1000.0]], {}, [0.0, 0.8411919906082768, 1000.0, 0.0]),
     ("batch_norm", [[[1.0], [5.0]], [3.0], [0.5]], {"eps": 0.0}, [[-2.5], [3.5]]),
     ("batch_norm", [[[[1.0, 5.0]]], [2.0], [0.5]], {"eps": 12.0}, [[[-0.5, 1.5]]]),
+    (
+        "batch_norm",
+        [[[[[1.0, 5.0]], [[2.0, 2.0]]]], [2.0, 3.0], [0.5, -1.0]],
+        {"eps": 12.0},
+        [[[[-0.5, 1.5]], [[-1.0, -1.0]]]],
+    ),
     ("layer_norm", [[[1.0, 5.0], [2.0, 2.0]], [1.0, 3.0], [0.5, 0.5]], {"eps": 12.0}, LAYER),
     ("mean_squared_error", [A, A + 2.0], {}, 12.0),
     ("mean_squared_error", [3.0, 1.0], {}, 4.0),
     ("huber", [[0.5, 2.0, -3.0, 0.0], [0.0, 0.0, 0.0, 0.0]], {"delta": 2.0}, 6.125 / 4),
+    ("huber", [[1.0, 3.0], [0.5, 5.0]], {"delta": 1.0}, 1.625 / 2),
     ("softmax_cross_entropy", [[[0.0, np.log(3)], [0.0, 0.0]]], {"t": np.array([1, 0])}, CLASSES),
     ("sigmoid_cross_entropy", [[0.0, np.log(3)], [0.5, 1.0]], {}, (np.log(2) + np.log(4 / 3)) / 2),
     ("sigmoid_cross_entropy", [[1000.0, -1000.0], [0.0, 1.0]], {}, 1000.0),
     ("binary_cross_entropy", [[0.5, 0.25], [0.5, 1.0]], {}, (np.log(2) + np.log(4)) / 2),
     ("conv2d", [IMAGE, [[[[1.0, 10.0]]]]], {"stride": 1, "pad": 0}, [[[[21.0, 32.0], [54.0, 65.0]]]]),
+    ("conv2d", [IMAGE, [[[[1.0, 10.0]]]]], {}, [[[[21.0, 32.0], [54.0, 65.0]]]]),
     ("conv2d", [IMAGE, [[[[1.0]]]]], {"stride": 2, "pad": 1}, [[[[0.0, 0.0, 0.0], [0.0, 5.0, 0.0]]]]),
     ("deconv2d", [[[[[1.0, 2.0]]]], [[[[1.0, 10.0]]]]], {"stride": 1}, [[[[1.0, 12.0, 20.0]]]]),
     ("deconv2d", [[[[[1.0, 2.0]]]], [[[[1.0, 10.0]]]]], {"stride": 2}, [[[[1.0, 10.0, 2.0, 20.0]]]]),
@@ -186,6 +214,81 @@ def test_split_gives_equal_parts() -> None:
     first, second = run("split", A.T[:2], sections=2, axis=0, n_out=2)
     np.testing.assert_array_equal(first, [[1.0, 4.0]])
     np.testing.assert_array_equal(second, [[2.0, 5.0]])
+    np.testing.assert_array_equal(run("split", A, sections=2, n_out=2)[1], A[1:])
+    np.testing.assert_array_equal(run("split", A[:, :2], sections=2, axis=1, n_out=2)[0], A[:, :1])
+
+
+# --- on complex numbers: as the complex-step oracle asks ------------------------------------------
+
+
+def at(op: str, *operands: Any, **attributes: Any) -> Array:
+    """What a reference function gives for complex numbers."""
+    return np.asarray(FUNCTIONS[op](*[np.asarray(x) for x in operands], **attributes))
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "attributes", "expected"),
+    [
+        ("relu", [2j], {}, 0),
+        ("leaky_relu", [2j], {"slope": 0.5}, 1j),
+        ("maximum", [1 + 2j, 1 + 4j], {}, 1 + 3j),
+        ("minimum", [1 + 2j, 1 + 4j], {}, 1 + 3j),
+        ("clip", [[0 + 1j, 1 + 1j, 2 + 1j]], {"x_min": 0.0, "x_max": 1.0}, [1j, 1 + 1j, 1]),
+        ("clip", [1 + 1j], {"x_min": 1.0, "x_max": 1.0}, 1),
+    ],
+)
+def test_the_slope_at_a_kink_is_the_documented_one(
+    op: str, operands: list[Any], attributes: dict[str, Any], expected: Any
+) -> None:
+    np.testing.assert_array_equal(at(op, *operands, **attributes), expected)
+
+
+@pytest.mark.parametrize("x", [-0.5, 0.5])
+@pytest.mark.parametrize("c", [101, -101, 3])
+def test_an_integer_power_has_its_slope_on_both_sides_of_zero(x: float, c: int) -> None:
+    """A plain complex power goes through the logarithm when c is large, and jumps at its cut."""
+    found = at("pow", x + 1e-200j, c=float(c))
+    np.testing.assert_allclose(found.real, x**c, rtol=1e-12)
+    np.testing.assert_allclose(found.imag, c * x ** (c - 1) * 1e-200, rtol=1e-12)
+
+
+def test_an_integer_power_keeps_the_width_of_a_complex_number() -> None:
+    assert at("pow", np.array([-2 + 1j], np.complex64), c=3.0).dtype == np.complex64
+
+
+def test_the_logarithm_near_one_is_accurate_in_both_parts() -> None:
+    found = at("log1p", 1e-20 + 1e-30j)
+    np.testing.assert_allclose([found.real, found.imag], [1e-20, 1e-30], rtol=1e-14)
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_the_mean_of_those_tied_keeps_the_dtype(op: str) -> None:
+    assert at(op, np.ones(3, np.float32), axis=0).dtype == np.float32
+
+
+def test_the_adjoint_of_an_index_takes_complex_numbers() -> None:
+    np.testing.assert_array_equal(at("get_item_grad", 2j, slices=1, in_shape=(2,)), [0, 2j])
+
+
+def test_a_number_of_whatever_kind_has_a_point_for_comparisons() -> None:
+    assert point(np.array([Fraction(1, 3)], object)).dtype == np.float64
+    assert point(np.array([1j], np.complex64)).dtype == np.float32
+
+
+WINDOWED = [
+    row
+    for row in VALUES
+    if row[0] in ("conv2d", "deconv2d", "conv2d_grad_w", "im2col", "col2im", "average_pooling")
+]
+
+
+@pytest.mark.parametrize(("op", "operands", "attributes", "expected"), WINDOWED)
+def test_windows_are_linear_in_each_operand_over_the_complex_numbers(
+    op: str, operands: list[Any], attributes: dict[str, Any], expected: Any
+) -> None:
+    for i in range(len(operands)):
+        turned = [np.multiply(1j, x) if i == j else x for j, x in enumerate(operands)]
+        np.testing.assert_allclose(at(op, *turned, **attributes), np.multiply(1j, expected), rtol=1e-14)
 
 
 def test_lstm_cell_gives_the_output_and_the_state() -> None:
@@ -250,6 +353,32 @@ def test_numpys_warnings_are_silent() -> None:
         ("concatenate", [], {"axis": 0}, r"^step 0 \(concatenate\)"),
         ("split", [A], {"sections": 3, "axis": 1}, r"sections is 3, n_out is 1"),
         ("split", [np.zeros(0)], {"sections": 10**9, "axis": 0}, r"n_out is 1"),
+        ("conv2d", [IMAGE, np.ones((1, 2, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
+        ("deconv2d", [IMAGE, np.ones((2, 1, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
+        (
+            "deconv2d",
+            [IMAGE, np.ones((1, 1, 1, 1))],
+            {"outsize": 5},
+            r": places do not fit: \(2, 3\) and \(5, 5\)$",
+        ),
+        (
+            "conv2d_grad_w",
+            [IMAGE, np.ones((1, 1, 1, 1))],
+            {"kernel_size": 1},
+            r": places do not fit: \(1, 1\) and \(2, 3\)$",
+        ),
+        (
+            "col2im",
+            [A],
+            {"input_shape": (1, 1, 2, 3), "kernel_size": 2},
+            r": shapes do not fit: \(2, 3\) and \(2, 4\)$",
+        ),
+        (
+            "pooling",
+            [IMAGE],
+            {"kernel_size": (2, 1), "pad": (0, 1)},
+            r": pad \(0, 1\) and kernel_size \(2, 1\): a window with no element of x$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(
@@ -302,3 +431,22 @@ def test_what_just_fits_is_not_refused() -> None:
     assert run("matmul", np.zeros((1000, 1)), np.zeros((1, 1000)))[0].size == MAX_ELEMENTS
     assert run("get_item", BIG, slices=BIG == 0)[0].size == MAX_ELEMENTS
     assert run("get_item", A, slices=(True, None))[0].shape == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "attributes", "elements"),
+    [
+        ("conv2d", [IMAGE, np.ones((1, 1, 2, 2))], {"pad": (2, 3)}, 6 * 9),
+        ("conv2d", [IMAGE, np.ones((3, 1, 1, 1))], {}, 3 * 6),
+        ("conv2d", [IMAGE[:0], np.ones((3, 1, 1, 1))], {}, 3 * 6),
+        ("deconv2d", [IMAGE, np.ones((1, 1, 1, 2))], {}, 2 * 4),
+        ("conv2d_grad_w", [IMAGE, np.ones((1, 4, 1, 1))], {"kernel_size": (2, 3)}, 4 * 6),
+        ("conv2d_grad_w", [IMAGE.repeat(5, 0), np.ones((5, 1, 2, 3))], {"kernel_size": 1}, 5 * 6),
+        ("im2col", [IMAGE], {"kernel_size": 2}, 2 * 2 * 2),
+        ("col2im", [np.ones((2, 4))], {"kernel_size": 2, "input_shape": IMAGE.shape}, 2 * 2 * 2),
+    ],
+)
+def test_the_bound_is_the_largest_of_what_is_made(
+    op: str, operands: list[Array], attributes: dict[str, Any], elements: int
+) -> None:
+    assert BOUNDS[op](*operands, **attributes) == elements

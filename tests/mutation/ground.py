@@ -2,13 +2,14 @@
 
 Starting Python with NumPy, Hypothesis, FLINT and pytest takes longer than most trials. So these are
 imported once, and each trial is a fork of that process, which then imports dezero and the tests: from
-the copy, in which the one changed source was written.
+the copy, in which the one changed source was written. Most mutants are noticed earlier, see `quick`.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import resource
 import select
@@ -16,16 +17,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import pytest
+from quick import Request, Server
 
 NOT_COPIED = (".git", ".venv", "*_cache", "__pycache__", ".hypothesis", "build", "dist")
 IMPORTED_ONCE = ("numpy", "numpy.testing", "hypothesis", "hypothesis.stateful", "flint", "rich.console")
+QUICK_SECONDS = 60
+"""For a trial in the process that has collected the tests; a request bounds its CPU time, too."""
 IMPORTED_EARLY = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 MOST_MEMORY = 6 * 2**30
 """Of a trial, in bytes: a changed shape must not take the machine with it."""
@@ -94,17 +99,16 @@ class Ground:
         child = os.fork()
         if child == 0:
             os.close(reader)
-            self._run(tests, writer, compile_files)
+            os.setsid()
+            most = math.ceil(limit)  # so that none goes on for ever when whoever waits was ended
+            resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
+            self._run(tests, compile_files, lambda text: os.write(writer, text))
         os.close(writer)
-        ready, _, _ = select.select([reader], [], [], limit)
-        told = os.read(reader, 65536) if ready else b""
+        told = _hear(child, reader, limit)
         os.close(reader)
-        if told or not ready:  # what it started, too; after a crash its own status is of interest
-            with suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         seconds = time.monotonic() - start
-        if not ready:
+        if told is None:
             return Verdict("too long", f"more than {limit:.0f} s", seconds)
         if not told:
             return Verdict("crashed", f"status {os.waitstatus_to_exitcode(status)}", seconds)
@@ -117,10 +121,56 @@ class Ground:
             return Verdict("no import", by, seconds)
         raise RuntimeError(f"pytest ended with {code} on {' '.join(tests)}: {by}")
 
-    def _run(self, tests: Sequence[str], writer: int, compile_files: bool) -> NoReturn:
-        """The child: it tells pytest's exit code and the first failure, and ends."""
+    def collect(self, tests: Sequence[str]) -> None:
+        """Starts the process in which `quick` tries mutants.
+
+        To be called once, on unchanged sources.
+        """
+        requests, self._to = os.pipe()
+        self._from, answers = os.pipe()
+        if os.fork() == 0:
+            os.close(self._to)
+            os.close(self._from)
+            server = Server(self.place, requests, answers, partial(_hear, limit=QUICK_SECONDS))
+            self._run(tests, False, lambda text: os.write(server.answers, text), [server])
+        os.close(requests)
+        os.close(answers)
+        if told := self._line():
+            raise RuntimeError(f"the tests could not be collected: {told}")
+
+    def quick(self, request: Request) -> Verdict | None:
+        """A first trial.
+
+        Returns:
+            Only a kill by a test that failed is a verdict.
+        """
+        start = time.monotonic()
+        line = json.dumps(asdict(request)).encode() + b"\n"
+        while line:
+            line = line[os.write(self._to, line) :]
+        told = json.loads(self._line())
+        if told is None or told[0] != pytest.ExitCode.TESTS_FAILED:
+            return None
+        return Verdict("failed", told[1], time.monotonic() - start)
+
+    def _line(self) -> str:
+        text = b""
+        while not text.endswith(b"\n"):
+            part = os.read(self._from, 65536)
+            if not part:
+                return text.decode() or "it ended"
+            text += part
+        return text.decode().strip()
+
+    def _run(
+        self,
+        tests: Sequence[str],
+        compile_files: bool,
+        tell: Callable[[bytes], object],
+        plugins: Sequence[object] = (),
+    ) -> NoReturn:
+        """A child: it tells pytest's exit code and the first failure, and ends."""
         try:
-            os.setsid()
             resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
             os.chdir(self.place)
             nothing = os.open(os.devnull, os.O_RDWR)
@@ -133,12 +183,25 @@ class Ground:
             )
             witness = Witness(self.place)
             options = ["-x", "-p", "no:cacheprovider", "--tb=no", "-W", IMPORTED_EARLY]
-            code = pytest.main([*options, *tests], plugins=[witness])
-            os.write(writer, json.dumps([int(code), witness.saw]).encode())
+            code = pytest.main([*options, *tests], plugins=[witness, *plugins])
+            tell(json.dumps([int(code), witness.saw]).encode())
         except BaseException as error:  # whatever it is, the parent must hear of it
-            os.write(writer, json.dumps([int(pytest.ExitCode.INTERNAL_ERROR), repr(error)]).encode())
+            tell(json.dumps([int(pytest.ExitCode.INTERNAL_ERROR), repr(error)]).encode())
         finally:
             os._exit(0)
+
+
+def _hear(child: int, reader: int, limit: float) -> bytes | None:
+    """What a child tells before it ends; None if it takes too long.
+
+    Afterwards the child and what it started are ended.
+    """
+    ready, _, _ = select.select([reader], [], [], limit)
+    told = os.read(reader, 65536) if ready else None
+    if told != b"":  # after a crash its own status is of interest
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    return told
 
 
 class Witness:

@@ -161,11 +161,13 @@ def table(of: Mapping[str, Tally]) -> str:
         "",
     ]
     survivors = [mutant for counts in of.values() for mutant in counts.survived]
-    lines += [
-        f"- `{mutant.path}`, `{mutant.where or 'module'}`: {_code(mutant.old)} → {_code(mutant.new)}"
-        for mutant in survivors
-    ] or ["None."]
+    lines += [as_listed(mutant) for mutant in survivors] or ["None."]
     return "\n".join(lines) + "\n"
+
+
+def as_listed(mutant: Mutant) -> str:
+    """Its line in the list of survivors."""
+    return f"- `{mutant.path}`, `{mutant.where or 'module'}`: {_code(mutant.old)} → {_code(mutant.new)}"
 
 
 def _code(text: str) -> str:

@@ -8,17 +8,20 @@ python tests/mutation/run.py --only core --again    # the survivors once more
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ground import Ground, Verdict
 from mutants import Mutant, mutants
-from record import Equivalent, Results, Tally, equivalents, table, tally, unknown
+from quick import Request
+from record import Equivalent, Results, Tally, as_listed, equivalents, table, tally, unknown
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,49 +37,57 @@ class Config:
 
     Attributes:
         sources: The sources, and the tests that know each best.
-        wider: The tests for what survives those.
         patience: A trial may take so many seconds, and four times what the tests take without a mutant.
     """
 
     sources: Mapping[str, Sequence[str]]
-    wider: Sequence[str]
     patience: float
 
 
 class Tests:
-    """The tests of each source: those that know it best, then the wider ones.
+    """The tests of each source that know it best.
 
-    Each part is first run on the unchanged project: it must pass, and its time gives the limit.
+    They are first run on the unchanged project: they must pass, and their time gives the limit.
     """
 
     def __init__(self, ground: Ground, config: Config) -> None:
         self._ground = ground
         self._config = config
-        self._limits: dict[tuple[str, ...], float] = {}
+        self._seconds: dict[tuple[str, ...], float] = {}
+        self._killers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._collected = False
 
-    def try_out(self, mutant: Mutant, text: str) -> Verdict:
+    def learn(self, mutant: Mutant, verdict: Verdict) -> None:
+        """What noticed a mutant is asked first about others in the same function."""
+        if verdict.end == "failed":
+            self._killers[mutant.path, mutant.where].append(verdict.by)
+
+    def try_out(self, mutant: Mutant) -> Verdict:
         """Whether any test notices the mutant."""
-        best = tuple(self._config.sources[mutant.path])
-        wider = tuple(test for test in self._config.wider if test not in best)
-        parts = [part for part in (best, wider) if part]
-        limits = [self._limit(part) for part in parts]
-        seconds = 0.0
-        verdict = Verdict("survived", "", 0.0)
-        with self._ground.changed(mutant.path, text):
-            for part, limit in zip(parts, limits, strict=True):
-                verdict = self._ground.test(part, limit)
-                seconds += verdict.seconds
-                if verdict.end != "survived":
-                    break
-        return Verdict(verdict.end, verdict.by, round(seconds, 2))
+        tests = tuple(self._config.sources[mutant.path])
+        usual = self._seconds_of(tests)
+        if not self._collected:
+            self._ground.collect(
+                sorted({test for best in self._config.sources.values() for test in best})
+            )
+            self._collected = True
+        text = mutant.make()
+        killers = self._killers[mutant.path, mutant.where]
+        request = Request(mutant.path, text, mutant.where, tests, killers, 1 + math.ceil(usual))
+        verdict = self._ground.quick(request)
+        if verdict is None:
+            with self._ground.changed(mutant.path, text):
+                verdict = self._ground.test(tests, self._config.patience + 4 * usual)
+        self.learn(mutant, verdict)
+        return Verdict(verdict.end, verdict.by, round(verdict.seconds, 2))
 
-    def _limit(self, part: tuple[str, ...]) -> float:
-        if part not in self._limits:
-            verdict = self._ground.test(part, 1200, compile_files=True)
+    def _seconds_of(self, tests: tuple[str, ...]) -> float:
+        if tests not in self._seconds:
+            verdict = self._ground.test(tests, 1200, compile_files=True)
             if verdict.end != "survived":
                 raise SystemExit(f"without any mutant, {verdict.by} {verdict.end}: mend that first")
-            self._limits[part] = self._config.patience + 4 * verdict.seconds
-        return self._limits[part]
+            self._seconds[tests] = verdict.seconds
+        return self._seconds[tests]
 
 
 def chosen(all_of_them: dict[str, list[Mutant]], args: argparse.Namespace) -> list[Mutant]:
@@ -115,13 +126,15 @@ def run(
         survived = 0
         for mutant in wanted:
             verdict = results[mutant]
+            if verdict is not None:
+                tests.learn(mutant, verdict)
             equivalent = any(entry.is_of(mutant) for entry in known)
             again = args.again and verdict is not None and verdict.end == "survived"
             if not equivalent and (verdict is None or again):
                 if time.monotonic() > deadline:
                     console.print("The time is over.")
                     return
-                verdict = tests.try_out(mutant, mutant.make())
+                verdict = tests.try_out(mutant)
                 results.add(mutant, verdict)
                 if verdict.end == "survived":
                     survived += 1
@@ -138,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        0 if enough of the mutants tried were killed, else 1.
+        0 if enough of the mutants tried were killed, else 1. A sample's share says little: for a sample
+        it is 0 if each survivor stands in docs/mutants.md.
     """
     parser = argparse.ArgumentParser(
         description="Changes the sources, and asks whether the tests notice."
@@ -174,16 +188,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = Results(place / "results.jsonl")
     wanted = chosen(all_of_them, args)
     run(wanted, Tests(Ground(project, place / "tree"), config), results, known, args)
+    record = project / "docs" / "mutants.md"
     if args.record:
         counted = {path: tally(found, results, known) for path, found in all_of_them.items()}
-        record = project / "docs" / "mutants.md"
         text = record.read_text("utf-8").partition(HEAD)[0]
         record.write_text(text + HEAD + "\n" + table(counted), "utf-8")
-    return judge(tally(wanted, results, known))
+    counts = tally(wanted, results, known)
+    enough = judge(counts)
+    if not args.sample:
+        return enough
+    listed = record.read_text("utf-8").splitlines()
+    new = [as_listed(mutant) for mutant in counts.survived if as_listed(mutant) not in listed]
+    for line in new:
+        print(f"not on record: {line}")
+    return 1 if new or counts.share is None else 0
 
 
 def judge(counts: Tally) -> int:
-    """Says how it went; the exit code."""
+    """Says how it went; the exit code by the share."""
     killed = sum(counts.killed.values())
     share = "none were tried" if counts.share is None else f"{counts.share:.1%} of those tried"
     print(

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mutants import mutants
+from quick import exchange, functions_below
 from record import Results, equivalents
 
 RUN = Path(__file__).parent / "run.py"
@@ -93,6 +95,66 @@ def test_a_key_outlives_a_change_elsewhere() -> None:
     assert {m.key for m in mutants("a.py", before)} == {m.key for m in mutants("a.py", after)}
 
 
+HELD = """
+import functools
+
+def passed_on(f):
+    @functools.wraps(f)
+    def wrapper(*args):
+        return f(*args)
+    return wrapper
+
+class Held:
+    fixed = 4
+
+    def method(self, plus=0):
+        return 1
+
+    @property
+    def area(self):
+        return sum(2 for _ in range(3))
+
+    @passed_on
+    def wrapped(self):
+        return 5
+
+one = Held()
+"""
+
+
+def held(tmp_path: Path, change: tuple[str, str]) -> tuple[bool, Any]:
+    """Whether a change of the source reaches an object that was made before; and that object."""
+    source = tmp_path / "held.py"
+    source.write_text(HELD)
+    names: dict[str, Any] = {}
+    exec(compile(HELD, str(source), "exec", dont_inherit=True), names)
+    return exchange(source, HELD.replace(*change), functions_below(tmp_path)), names["one"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("return 1", "return 7"), (7, 6, 5)),
+        (("range(3)", "range(4)"), (1, 8, 5)),
+        (("return 5", "return 9"), (1, 6, 9)),
+    ],
+)
+def test_a_change_within_functions_reaches_what_holds_them(
+    tmp_path: Path, change: tuple[str, str], expected: tuple[int, int, int]
+) -> None:
+    exchanged, one = held(tmp_path, change)
+    assert exchanged
+    assert (one.method(), one.area, one.wrapped()) == expected
+
+
+@pytest.mark.parametrize("change", [("fixed = 4", "fixed = 5"), ("plus=0", "plus=1")])
+def test_a_change_outside_functions_is_for_a_new_import(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    exchanged, _ = held(tmp_path, change)
+    assert not exchanged
+
+
 STEPS = """from __future__ import annotations
 
 
@@ -123,7 +185,7 @@ def project(place: Path, test: str, equivalent: Sequence[Mapping[str, object]] =
     (place / "tests" / "test_steps.py").write_text(test)
     here = place / "tests" / "mutation"
     (here / "config.toml").write_text(
-        'wider = []\npatience = 1\n[sources]\n"dezero/steps.py" = ["tests/test_steps.py"]\n'
+        'patience = 1\n[sources]\n"dezero/steps.py" = ["tests/test_steps.py"]\n'
     )
     (here / "equivalents.json").write_text(json.dumps(list(equivalent)))
     return place
@@ -142,6 +204,11 @@ def test_a_weak_test_lets_mutants_live_and_a_strong_one_does_not(tmp_path: Path)
     assert "too long" in {json.loads(line)["end"] for line in lines}, "the loop without end"
     assert "`2` → `3`" in (tmp_path / "docs" / "mutants.md").read_text()
     assert (tmp_path / "dezero" / "steps.py").read_text() == STEPS
+    assert run(tmp_path, "--sample", "100").returncode == 0, "each survivor is on record"
+    (tmp_path / "docs" / "mutants.md").write_text("# Mutants\n\n")
+    sample = run(tmp_path, "--sample", "100")
+    assert sample.returncode == 1
+    assert "not on record: - `dezero/steps.py`, `steps`: `2` → `3`" in sample.stdout
 
     strong = run(project(tmp_path, STRONG), "--again", "--record")
     assert (strong.returncode, "0 survived" in strong.stdout) == (0, True), strong.stdout
