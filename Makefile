@@ -12,7 +12,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: verify test bench mutants format clean
+.PHONY: verify test docs bench mutants format clean
 
 verify: $(READY)  ## hold dezero against its laws, on random programs
 	$(BIN)/dezero verify $(ARGS)
@@ -23,6 +23,10 @@ test: $(READY)  ## everything that must hold: pytest, mypy, pyright, ruff
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
+
+docs: $(READY)  ## the site, from docs/ and the other Markdown files, into build/site
+	$(BIN)/python docs/operations_page.py
+	$(BIN)/sphinx-build -W --keep-going -q -c docs . build/site
 
 bench: $(BENCH)/ready  ## dezero beside NumPy by hand, torch, autograd, mygrad and jax, in one run
 	$(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -372,7 +372,7 @@ def deconv2d(
             x. By default the least of these, stride · (H - 1) + KH - 2 · pad; at most stride - 1 more.
 
     Returns:
-        Images (N, O, *outsize).
+        Images (N, O, height, width).
     """
     return _biased("deconv2d", Deconv2d(stride, pad, outsize)(x, W), b)
 

@@ -1,5 +1,7 @@
 """Layers: functions of Variables that own the parameters which an optimizer updates.
 
+::
+
     class Net(Model):
         def __init__(self) -> None:
             self.l1 = Linear(100)  # its weight is drawn at the first call, when the size of x is known
@@ -555,7 +557,7 @@ class RNN(Layer):
 
 
 class LSTM(Layer):
-    """A step of a long short-term memory.
+    """A step of a long short-term memory::
 
         f, i, o = sigmoid(x W + b + h U), each with its own W, b and U;  u = tanh(x W + b + h U)
         c ← f · c + i · u

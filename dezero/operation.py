@@ -1,6 +1,6 @@
 """Operations by arity: a Function with a contract, and with a rule that has two readings.
 
-The bases carry the boilerplate, so that an operation carries mathematics:
+The bases carry the boilerplate, so that an operation carries mathematics::
 
     class Sin(Unary, domain=REALS, saves="x"):
         def forward(self, x): return np.sin(x)

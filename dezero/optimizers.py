@@ -1,5 +1,7 @@
 """Optimizers: from the gradients of parameters, their next values.
 
+::
+
     optimizer = Adam(alpha=0.001).setup(model)
     optimizer.add_hook(ClipGrad(5.0))
     for x, t in loader:

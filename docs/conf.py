@@ -59,27 +59,67 @@ html_last_updated_fmt = None  # else each build differs
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
-OUTWARD = re.compile(r"\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)")
+NAVIGATION = {
+    "Start": ["start-ci", "start-port", "start-types", "../README"],
+    "Verify": ["verify-function", "verify-engine", "ports", "laws", "ci", "campaigns"],
+    "Know": ["cycles", "specification", "operations", "api/index", "migrating", "limits"],
+    "Evidence": ["figures", "strength", "proofs", "mutants", "found"],
+    "Project": [
+        "decisions",
+        "../CONTRIBUTING",
+        "../CHANGELOG",
+        "../examples/README",
+        "../examples/ports/js/README",
+        "../examples/ports/rust/README",
+        "../tests/mutation/README",
+    ],
+}
+"""The sidebar: its parts, and their pages. It stands here, for on a code host it would be in the way."""
+
+LINK = re.compile(r"(?<!!)\[([^]]*)\]\((?!https?:|#)([^)\s#]+)\)")
+IN_THE_API = {
+    module
+    for page in (ROOT / "docs" / "api").glob("*.rst")
+    for module in re.findall(r"automodule:: (\S+)", page.read_text("utf-8"))
+}
+"""The modules of which the site shows the source."""
+
 
 
 def link_sources(app: Sphinx, name: str, source: list[str]) -> None:
-    """Leads links to a module of dezero to its source on the site; those to folders show the name."""
-    here = (ROOT / name).parent
+    """Leads links to modules to their sources on the site; of links to folders the words remain.
+
+    A link to any other file lets Sphinx put a copy of it on the site.
+    """
 
     def link(found: re.Match[str]) -> str:
-        target = (here / found[1]).resolve()
-        path = target.relative_to(ROOT)
-        if target.is_dir():
-            raise ValueError(f"{name}: a link to the folder {path}; expected one to a file in it")
-        if path.suffix != ".py" or path.parts[0] != "dezero":
+        words, target = found.groups()
+        path = (ROOT / name).parent.joinpath(target).resolve()
+        if path.is_dir():
+            return words
+        module = path.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__")
+        if path.suffix != ".py" or module.replace("/", ".") not in IN_THE_API:
             return found[0]
-        module = path.with_suffix("").as_posix().removesuffix("/__init__")
-        up = "../" * name.count("/")
-        return f"]({up}_modules/{module}.html)"
+        return f'<a href="{"../" * name.count("/")}_modules/{module}.html">{words}</a>'
 
-    source[0] = OUTWARD.sub(link, source[0])
+    source[0] = LINK.sub(link, source[0])
+
+
+def escape_bars(app: Sphinx, kind: str, name: str, what: object, options: object, lines: list[str]) -> None:
+    """Says that |x| is mathematics, and no substitution."""
+    lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
+
+
+def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
+    """Adds the sidebar to the home page."""
+    if name == root_doc:
+        for caption, pages in NAVIGATION.items():
+            listed = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", link_sources)
+    app.connect("source-read", add_navigation)
+    app.connect("autodoc-process-docstring", escape_bars)

@@ -42,7 +42,7 @@ def deconv2d(
 ) -> Value:
     """Each pixel of a times the kernels b, (C, O, KH, KW), added where the window is: see `conv2d`.
 
-    The result is (N, O, *outsize). Without outsize, it is the least such that the window takes as many
+    The result is (N, O, height, width), of outsize. Without outsize, it is the least such that the window takes as many
     places on it as a has pixels.
     """
     _same("channels", a.shape[1], b.shape[0])

@@ -1,6 +1,6 @@
 """Functions as targets: what a user wrote, held against the laws by oracles that need values only.
 
-`check` is one line in a test:
+`check` is one line in a test::
 
     from dezero.verify import check
     check(my_function, interval(0, 1), REALS)
