@@ -26,7 +26,7 @@ test: $(READY)  ## everything that must hold: pytest, mypy, pyright, ruff
 
 docs: $(READY)  ## the site, from docs/ and the other Markdown files, into build/site
 	$(BIN)/python docs/operations_page.py
-	$(BIN)/sphinx-build -W --keep-going -q -c docs . build/site
+	$(BIN)/sphinx-build -E -a -W --keep-going -q -c docs . build/site
 
 bench: $(BENCH)/ready  ## dezero beside NumPy by hand, torch, autograd, mygrad and jax, in one run
 	$(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sphinx.domains.python import PyObject
+
 from dezero import __version__
 
 if TYPE_CHECKING:
@@ -60,19 +62,44 @@ pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
 NAVIGATION = {
-    "Start": ["start-ci", "start-port", "start-types", "../README"],
-    "Verify": ["verify-function", "verify-engine", "ports", "laws", "ci", "campaigns"],
-    "Know": ["cycles", "specification", "operations", "api/index", "migrating", "limits"],
-    "Evidence": ["figures", "strength", "proofs", "mutants", "found"],
-    "Project": [
-        "decisions",
-        "../CONTRIBUTING",
-        "../CHANGELOG",
-        "../examples/README",
-        "../examples/ports/js/README",
-        "../examples/ports/rust/README",
-        "../tests/mutation/README",
-    ],
+    "Five minutes": {
+        "start-ci": "Your CI checks derivatives",
+        "start-port": "You port an autograd",
+        "start-types": "You import it with types",
+        "../README": "The library and the command",
+    },
+    "Verify": {
+        "verify-function": "Your own function",
+        "verify-engine": "Your own engine",
+        "ports": "A port",
+        "ci": "In CI",
+        "campaigns": "Long campaigns",
+        "laws": "Laws and tolerance",
+    },
+    "Know": {
+        "cycles": "Why there are no cycles",
+        "specification": "Specification",
+        "operations": "Operations",
+        "api/index": "API",
+        "migrating": "Coming from DeZero",
+        "limits": "Limits",
+    },
+    "Evidence": {
+        "figures": "Figures",
+        "strength": "Planted faults",
+        "proofs": "Proofs",
+        "mutants": "Mutants",
+        "found": "Found in other autograds",
+    },
+    "Project": {
+        "decisions": "Decisions",
+        "../CONTRIBUTING": "Contributing",
+        "../CHANGELOG": "Changelog",
+        "../examples/README": "Examples",
+        "../examples/ports/js/README": "A port to JavaScript",
+        "../examples/ports/rust/README": "A port to Rust",
+        "../tests/mutation/README": "How mutants are made",
+    },
 }
 """The sidebar: its parts, and their pages. It stands here, for on a code host it would be in the way."""
 
@@ -114,12 +141,15 @@ def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
     """Adds the sidebar to the home page."""
     if name == root_doc:
         for caption, pages in NAVIGATION.items():
-            listed = "\n".join(pages)
+            listed = "\n".join(f"{title} <{page}>" for page, title in pages.items())
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":  # what a class calls its attributes; a Variable is another thing here
+            field.label = "Attributes"
     app.connect("source-read", link_sources)
     app.connect("source-read", add_navigation)
     app.connect("autodoc-process-docstring", escape_bars)

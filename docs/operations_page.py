@@ -83,9 +83,14 @@ def _operands(contract: Contract) -> str:
 
 
 def _source(operation: type[Operation | Composite], method: str) -> list[str]:
-    """The lines of a method, where they are written: in the class, or in the base that it shares."""
-    lines = textwrap.dedent(inspect.getsource(getattr(operation, method))).rstrip().splitlines()
-    return ["```py", *lines, "```"]
+    """The lines of a method, and of the functions of its file that it calls."""
+    rule = getattr(operation, method)
+    sources = [textwrap.dedent(inspect.getsource(rule)).rstrip()]
+    for name in rule.__code__.co_names:  # what it shares with other rules of its file
+        shared = rule.__globals__.get(name)
+        if name.startswith("_") and inspect.isfunction(shared):
+            sources.append(inspect.getsource(shared).rstrip())
+    return ["```py", *"\n\n\n".join(sources).splitlines(), "```"]
 
 
 def _prose(text: str) -> str:
