@@ -4,24 +4,106 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from dezero.verify import cli
 from dezero.verify.laws import SENTENCES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("examples/**/README.md")),
+    ROOT / "tests" / "mutation" / "README.md",
+]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"# (\w+)\.py\n")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
+PART = "a part of a file of dezero's; test_the_operation_that_is_added"
+ENVIRONMENT = "makes an environment, from an index"
+PEERS = "needs the extra peers; tests/test_peers.py holds what each adapter says"
+ELSEWHERE = "another test runs it: "
+NOT_RUN = MappingProxyType(
+    {
+        # document: first line of a block, or of a console's command -> why it is not run here
+        "README.md": {
+            "$ make verify": ENVIRONMENT + "; the command is run below",
+            "$ make test": "runs these tests",
+            "$ pip install .": ENVIRONMENT,
+            "$ pip install '.[verify]'": ENVIRONMENT,
+            "$ pip install '.[cluster]'": ENVIRONMENT,
+        },
+        "CONTRIBUTING.md": {
+            "$ make test": "runs these tests",
+            "$ make verify": ENVIRONMENT,
+            "$ make docs": ELSEWHERE + "tests/test_site.py",
+            "$ make format": "changes the sources",
+            "$ make clean": "removes the environment in which it would run",
+            "class Hypot(": PART,
+            "def _from_origin(": PART,
+            "def hypot(": PART,
+            "$ dezero verify --ops hypot": "dezero has no hypot; test_the_operation_that_is_added",
+        },
+        "docs/start-ci.md": {"$ pip install": ENVIRONMENT},
+        "docs/start-types.md": {"$ pip install": ENVIRONMENT},
+        "docs/ci.md": {
+            "# test_waves.py": ELSEWHERE + "tests/test_pytest_plugin.py",
+            "pytest --dezero-seed": "tries ten times as much as a test may take; tests/test_pytest_plugin.py",
+            "# .github/workflows/": "CI of GitHub's; tests/test_ci.py runs its steps",
+            "# .gitlab-ci.yml": "CI of GitLab's; tests/test_ci.py runs its steps",
+            "![derivatives]": "Markdown for another's README",
+        },
+        "docs/campaigns.md": {
+            "pip install": ENVIRONMENT,
+            "dezero verify --examples 1000000": "takes hours; tests/test_stretches.py goes on with a campaign",
+            "dezero verify --database": "needs Redis and GitHub; tests/test_databases.py",
+            "jobs:": "CI of GitHub's; the commands are those of the parts above",
+        },
+        "docs/strength.md": {
+            "dezero faults --markdown": "takes ten minutes; tests/test_faults.py, tests/test_strength.py",
+            "dezero faults --sensitivity": "takes three minutes; tests/test_strength.py",
+        },
+        "docs/found.md": {
+            "pip install": ENVIRONMENT,
+            "import torch": PEERS,
+            "import mygrad": PEERS,
+            "import autograd": PEERS,
+            "import jax": PEERS,
+            "from micrograd": PEERS,
+        },
+        "docs/operations.md": {
+            "def vjp(": "the source itself; tests/test_site.py says when it is stale",
+            "def __call__(": "the source itself; tests/test_site.py says when it is stale",
+        },
+        "docs/specification.md": {
+            "[2, 1, 3]  with": "shapes, no program; tests/test_specification.py",
+            "waiting ": "an algorithm in words",
+        },
+        "examples/ports/js/README.md": {
+            "dezero verify --": ELSEWHERE + "tests/test_ports_js.py",
+            "$ dezero verify": "its second run is of a state long past",
+        },
+        "examples/ports/rust/README.md": {
+            "cargo build": ELSEWHERE + "tests/test_ports_rust.py",
+            "$ dezero verify": "takes a minute; tests/test_ports_rust.py tries fewer programs",
+        },
+        "docs/ports.md": {"[": "a form with a free text; tests/test_port.py"},
+    }
+)
+"""All that is shown and not run, with the reason. What is neither run nor here is an error, and so is what
+stands here and is not met."""
 
 @dataclass(frozen=True)
 class Block:
@@ -70,6 +152,64 @@ def commands_in(text: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
+class Page:
+    """A document, run in a folder.
+
+    Attributes:
+        unmet: What `NOT_RUN` says of it, and was not met yet.
+    """
+
+    def __init__(self, document: Path, folder: Path) -> None:
+        self.document = document
+        self.folder = folder
+        self.text = document.read_text("utf-8")
+        self.not_run = NOT_RUN.get(document.relative_to(ROOT).as_posix(), {})
+        self.unmet = set(self.not_run)
+
+    def run(self) -> None:
+        printed = ""
+        for number, block in enumerate(blocks_of(self.text)):
+            if block.language == "text" and block.follows and printed:
+                assert agrees(printed, block.text), printed
+                printed = ""
+            elif block.language == "console":
+                self.run_console(block.text)
+            elif block.language == "python":
+                self.write(block)
+                printed = run_python(block.text, f"{self.document.stem}_{number}")
+            elif not (block.language == "py" and self.write(block)):
+                first = block.text.partition("\n")[0]
+                assert self.is_excused(first), f"neither run nor in NOT_RUN: {first}"
+
+    def is_excused(self, line: str) -> bool:
+        """Whether `NOT_RUN` has a reason why this is not run."""
+        reasons = {start for start in self.not_run if line.startswith(start)}
+        self.unmet -= reasons
+        return bool(reasons)
+
+    def write(self, block: Block) -> bool:
+        """Writes a block that names a file, if a command reads it; a Python block also to be imported."""
+        module = MODULE.match(block.text)
+        name = "" if module is None else f"{module[1]}.py"
+        if module is None or (block.language == "py" and not re.search(rf"(?m)^\$ .*\b{name}", self.text)):
+            return False
+        (self.folder / name).write_text(block.text, "utf-8")
+        sys.modules.pop(module[1], None)
+        return True
+
+    def run_console(self, text: str) -> None:
+        """Runs the commands of a block, and compares what they say, and their exit codes."""
+        shown = commands_in(text)
+        for number, (command, expected) in enumerate(shown):
+            if command == "echo $?" or self.is_excused(f"$ {command}"):
+                continue
+            code, output, errors = run_command(shlex.split(command, comments=True))
+            after = shown[number + 1] if number + 1 < len(shown) else ("", "")
+            said = f"$ {command}\n{output}{errors}"
+            assert code == (int(after[1]) if after[0] == "echo $?" else 0), said
+            assert agrees(output, expected), said
+
+
 def run_python(code: str, name: str) -> str:
     """Runs a block, and the tests in it; what it prints."""
     namespace: dict[str, object] = {"__name__": name}
@@ -82,57 +222,90 @@ def run_python(code: str, name: str) -> str:
     return printed.getvalue()
 
 
-def run_console(text: str) -> None:
-    """Runs the commands of a block that are ours; others stand there for the reader."""
-    shown = commands_in(text)
-    for number, (command, expected) in enumerate(shown):
-        if not command.startswith("dezero "):
-            continue
-        words = shlex.split(command)
-        ran = subprocess.run([sys.executable, "-m", *words], capture_output=True, encoding="utf-8")
-        after = shown[number + 1] if number + 1 < len(shown) else ("", "")
-        code = int(after[1]) if after[0] == "echo $?" else 0
-        assert ran.returncode == code, f"$ {command}\n{ran.stdout}{ran.stderr}"
-        assert agrees(ran.stdout, expected), f"$ {command}\n{ran.stdout}{ran.stderr}"
+def run_command(words: list[str]) -> tuple[int, str, str]:
+    """The exit code of a command, its output and its errors; of `dezero` in this process."""
+    program, *arguments = words
+    if program == "dezero":
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = cli.main(arguments)
+        return code, output.getvalue(), errors.getvalue()
+    assert program in ("mypy", "pytest"), f"neither run nor in NOT_RUN: $ {shlex.join(words)}"
+    ran = subprocess.run([sys.executable, "-m", *words], capture_output=True, encoding="utf-8")
+    return ran.returncode, ran.stdout, ran.stderr
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to run in, with the remembered programs; what is imported from there is forgotten."""
     shutil.copytree(ROOT / "tests" / "programs", tmp_path / "tests" / "programs")
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin" / "dezero"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dezero "$@"\n', "utf-8")
+    command.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    monkeypatch.setenv("MYPY_CACHE_DIR", str(ROOT / ".mypy_cache" / "of_documents"))
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    return tmp_path
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a page may write a module twice in a second
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def name_of(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_what_is_shown_runs(document: Path, folder: Path) -> None:
-    printed = ""
-    for number, block in enumerate(blocks_of(document.read_text("utf-8"))):
-        if block.language == "python":
-            module = MODULE.match(block.text)
-            if module is not None:
-                (folder / f"{module[1]}.py").write_text(block.text, "utf-8")
-            printed = run_python(block.text, f"{document.stem}_{number}")
-        elif block.language == "console":
-            run_console(block.text)
-        elif block.language == "text" and block.follows and printed:
-            assert agrees(printed, block.text), printed
-            printed = ""
+    page = Page(document, folder)
+    page.run()
+    assert not page.unmet, "NOT_RUN has reasons for what is not there"
+
+
+def test_every_reason_is_of_a_document() -> None:
+    assert {ROOT / name for name in NOT_RUN} <= set(DOCUMENTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+        "```python\nraise ValueError\n```\n",
+        "```python\ndef test_it():\n    assert False\n```\n",
+        "```sh\ndezero verify\n```\n",
+        "```\nanything\n```\n",
+        "```py\n# unread.py\n```\n",
+        "```console\n$ make test\n```\n",
+        "```console\n$ dezero spec --nonsense\n```\n",
+        "```console\n$ dezero smoke\nfine\n```\n",
+    ],
+)
+def test_a_page_that_is_not_true_is_noticed(
+    text: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = folder / "page.md"
+    document.write_text(text, "utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", folder)
+    with pytest.raises((AssertionError, ValueError, SystemExit)):
+        Page(document, folder).run()
 
 
 def test_the_laws_are_those_of_the_kit() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
+    text = (ROOT / "docs" / "laws.md").read_text("utf-8")
     section = text.partition("\n## The laws\n")[2].partition("\n## ")[0]
     rows = re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", section)
     assert dict(rows) == SENTENCES
     assert [name for name, _ in rows] == list(SENTENCES)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(document: Path) -> None:
     text = FENCED.sub("", document.read_text("utf-8"))
     titles = re.findall(r"(?m)^#+ (.*)$", text)
@@ -145,7 +318,7 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert path or anchor in anchors, link
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_no_document_names_a_machine(document: Path) -> None:
     text = document.read_text("utf-8")
     assert not re.search(r"/work\b|/tmp\b|/root\b|/home\b|@[A-Z]+@", text)
