@@ -1,7 +1,7 @@
 """How Sphinx builds the site: `make docs`. The sources are the Markdown files of the whole project.
 
-Their root is the project's, not this folder: so the README, CONTRIBUTING and the examples are pages, too,
-and a link between two files is the same on a code host and on the site.
+Their root is the project's, not this folder: so the README, CONTRIBUTING and the examples are pages,
+too, and a link between two files is the same on a code host and on the site.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sphinx.domains.python import PyObject
+from sphinx.domains.python import PythonDomain
 
 from dezero import __version__
 
@@ -48,6 +48,7 @@ python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+viewcode_follow_imported_members = False  # else sources link to where names are imported
 
 html_theme = "furo"
 html_title = f"dezero {version}"
@@ -101,7 +102,7 @@ NAVIGATION = {
         "../tests/mutation/README": "How mutants are made",
     },
 }
-"""The sidebar: its parts, and their pages. It stands here, for on a code host it would be in the way."""
+"""The sidebar: its parts, and their pages. On a code host it would be in the way; so it is here."""
 
 LINK = re.compile(r"(?<!!)\[([^]]*)\]\((?!https?:|#)([^)\s#]+)\)")
 IN_THE_API = {
@@ -110,7 +111,6 @@ IN_THE_API = {
     for module in re.findall(r"automodule:: (\S+)", page.read_text("utf-8"))
 }
 """The modules of which the site shows the source."""
-
 
 
 def link_sources(app: Sphinx, name: str, source: list[str]) -> None:
@@ -132,7 +132,9 @@ def link_sources(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = LINK.sub(link, source[0])
 
 
-def escape_bars(app: Sphinx, kind: str, name: str, what: object, options: object, lines: list[str]) -> None:
+def escape_bars(
+    app: Sphinx, kind: str, name: str, what: object, options: object, lines: list[str]
+) -> None:
     """Says that |x| is mathematics, and no substitution."""
     lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
 
@@ -147,9 +149,10 @@ def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    for field in PyObject.doc_field_types:
-        if field.name == "variable":  # what a class calls its attributes; a Variable is another thing here
-            field.label = "Attributes"
+    for directive in PythonDomain.directives.values():
+        for field in getattr(directive, "doc_field_types", ()):
+            if field.name == "variable":  # a class has attributes; a Variable is another thing here
+                field.label = "Attributes"
     app.connect("source-read", link_sources)
     app.connect("source-read", add_navigation)
     app.connect("autodoc-process-docstring", escape_bars)

@@ -1,4 +1,4 @@
-"""`python docs/operations_page.py` writes docs/operations.md: every operation, from its contract and its source."""
+"""`python docs/operations_page.py` writes docs/operations.md, from the contracts and the sources."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ PAGE = Path(__file__).with_name("operations.md")
 HEAD = """\
 # Operations
 
-Each operation of `dezero.functions`: where it is defined, where it has a kink and what is taken for its derivative there, and
-its rule. *This page is written by `python docs/operations_page.py`, from the contracts and the sources; a test says when it is stale.*
-What each computes, as a formula, with its shapes, is in the [specification](specification.md); how far its rule is proved, in the
+Each operation of `dezero.functions`: where it is defined, where it has a kink and what is taken for
+its derivative there, and its rule. *This page is written by `python docs/operations_page.py`, from
+the contracts and the sources; a test says when it is stale.* What each computes, as a formula, with
+its shapes, is in the [specification](specification.md); how far its rule is proved, in the
 [proofs](proofs.md#the-table).
 
 ## How to read it
 
-A **rule** takes the cotangent `gy` of the output to those of the operands, in their order. `x` (or `a` and `b`) is an operand, `y` the
-output, and `xp` the functions that a rule calls: those of arrays when a gradient is all that is wanted, those of Variables when the
-gradient shall be differentiable itself. So the same lines give every order of derivatives. Broadcasting is undone by the engine, not
-by the rule. What the line *keeps* does not name is not kept for the rule: an array that no rule reads is freed with its last handle.
+A **rule** takes the cotangent `gy` of the output to those of the operands, in their order. `x` (or
+`a` and `b`) is an operand, `y` the output, and `xp` the functions that a rule calls: those of
+arrays when a gradient is all that is wanted, those of Variables when the gradient shall be
+differentiable itself. So the same lines give every order of derivatives. Broadcasting is undone by
+the engine, not by the rule. What the line *keeps* does not name is not kept for the rule: an array
+that no rule reads is freed with its last handle.
 
-The **domain** is where an operation is defined. At a **kink** it is continuous, but has no derivative; the *convention* says what the
-rule gives there. **Smoothness** is *linear* in all operands together, *multilinear* in each, *smooth*, or *piecewise smooth*:
-smooth but for the kinks. Operations that are made of others have no rule of their own; the engine differentiates what they are made of.
+The **domain** is where an operation is defined. At a **kink** it is continuous, but has no
+derivative; the *convention* says what the rule gives there. **Smoothness** is *linear* in all
+operands together, *multilinear* in each, *smooth*, or *piecewise smooth*: smooth but for the kinks.
+Operations that are made of others have no rule of their own; the engine differentiates what they
+are made of.
 
 ## All of them
 

@@ -60,19 +60,19 @@ NOT_RUN = MappingProxyType(
         "docs/start-types.md": {"$ pip install": ENVIRONMENT},
         "docs/ci.md": {
             "# test_waves.py": ELSEWHERE + "tests/test_pytest_plugin.py",
-            "pytest --dezero-seed": "tries ten times as much as a test may take; tests/test_pytest_plugin.py",
+            "pytest --dezero-seed": "takes too long; tests/test_pytest_plugin.py",
             "# .github/workflows/": "CI of GitHub's; tests/test_ci.py runs its steps",
             "# .gitlab-ci.yml": "CI of GitLab's; tests/test_ci.py runs its steps",
             "![derivatives]": "Markdown for another's README",
         },
         "docs/campaigns.md": {
             "pip install": ENVIRONMENT,
-            "dezero verify --examples 1000000": "takes hours; tests/test_stretches.py goes on with a campaign",
+            "dezero verify --examples 1000000": "takes hours; see tests/test_stretches.py",
             "dezero verify --database": "needs Redis and GitHub; tests/test_databases.py",
             "jobs:": "CI of GitHub's; the commands are those of the parts above",
         },
         "docs/strength.md": {
-            "dezero faults --markdown": "takes ten minutes; tests/test_faults.py, tests/test_strength.py",
+            "dezero faults --markdown": "takes ten minutes; tests/test_faults.py",
             "dezero faults --sensitivity": "takes three minutes; tests/test_strength.py",
         },
         "docs/found.md": {
@@ -102,8 +102,9 @@ NOT_RUN = MappingProxyType(
         "docs/ports.md": {"[": "a form with a free text; tests/test_port.py"},
     }
 )
-"""All that is shown and not run, with the reason. What is neither run nor here is an error, and so is what
-stands here and is not met."""
+"""All that is shown and not run, with the reason. What is neither run nor here is an error, and so is
+what stands here and is not met."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -188,10 +189,12 @@ class Page:
         return bool(reasons)
 
     def write(self, block: Block) -> bool:
-        """Writes a block that names a file, if a command reads it; a Python block also to be imported."""
+        """Writes a block that names a file; one that is not run itself only if a command reads it."""
         module = MODULE.match(block.text)
         name = "" if module is None else f"{module[1]}.py"
-        if module is None or (block.language == "py" and not re.search(rf"(?m)^\$ .*\b{name}", self.text)):
+        if module is None or (
+            block.language == "py" and not re.search(rf"(?m)^\$ .*\b{name}", self.text)
+        ):
             return False
         (self.folder / name).write_text(block.text, "utf-8")
         sys.modules.pop(module[1], None)
@@ -305,17 +308,89 @@ def test_the_laws_are_those_of_the_kit() -> None:
     assert [name for name, _ in rows] == list(SENTENCES)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_links_lead_somewhere(document: Path) -> None:
-    text = FENCED.sub("", document.read_text("utf-8"))
-    titles = re.findall(r"(?m)^#+ (.*)$", text)
-    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-    for link in LINK.findall(text):
+def anchors_of(document: Path) -> set[str]:
+    """The anchors that a code host gives to the titles of a document, and the site, too."""
+    titles = re.findall(r"(?m)^#+ (.*)$", FENCED.sub("", document.read_text("utf-8")))
+    titles = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in titles]
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def dead_links(document: Path) -> list[str]:
+    """The links within the project that lead nowhere."""
+    dead: list[str] = []
+    for link in LINK.findall(FENCED.sub("", document.read_text("utf-8"))):
         if link.startswith("https://"):
             continue
         path, _, anchor = link.partition("#")
-        assert (document.parent / path).exists(), link
-        assert path or anchor in anchors, link
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(document: Path) -> None:
+    assert not dead_links(document)
+
+
+def test_a_dead_link_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# One `two`\n\n[a](b.md) [b](#one-two) [c](a.md#one-two)", "utf-8")
+    assert dead_links(tmp_path / "a.md") == ["b.md"]
+    (tmp_path / "b.md").write_text("[a](a.md#one) [b](#b) [c](a.md) [d](https://b)", "utf-8")
+    assert dead_links(tmp_path / "a.md") == []
+    assert dead_links(tmp_path / "b.md") == ["a.md#one", "#b"]
+
+
+def untrue_figures(page: str) -> list[str]:
+    """The answers on the page of figures that do not stand, word by word, where they link to."""
+    rows = re.findall(r"(?m)^\| .*\? \| (.*?) \| .* \| \[.*\]\(([\w.-]+)(?:#[\w-]+)?\) \|$", page)
+    assert len(rows) > 5
+    texts = {path: " ".join((ROOT / "docs" / path).read_text("utf-8").split()) for _, path in rows}
+    prints = " ".join(f"{n} {kind}," for kind, n in verdicts_of(texts["proofs.md"]).items())
+    texts["proofs.md"] += prints.rstrip(",")
+    return [answer for answer, path in rows if answer not in texts[path]]
+
+
+def verdicts_of(text: str) -> dict[str, int]:
+    """How many operations have which verdict in the table of proofs."""
+    found = re.findall(r"\| `\w+` \| [^|]* \| ([a-z ]+) \|", text)
+    return {kind: found.count(kind) for kind in ("proved", "exact", "certified by balls")}
+
+
+def test_figures_are_those_of_their_pages() -> None:
+    page = (ROOT / "docs" / "figures.md").read_text("utf-8")
+    assert not untrue_figures(page)
+    assert untrue_figures(page.replace("133 of 134", "134 of 134"))
+    assert untrue_figures(page.replace("38 proved", "39 proved"))
+
+
+def test_the_operation_that_is_added(tmp_path: Path) -> None:
+    """What CONTRIBUTING says of a new operation is done to a copy of dezero."""
+    blocks = blocks_of((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    parts = [block.text for block in blocks if block.language == "py"]
+    shown = next(block.text for block in blocks if block.text.startswith("$ dezero verify --ops hypot"))
+    ((command, expected),) = commands_in(shown)
+    names = ("functions_elementwise.py", "contract.py", "verify/reference.py")
+    shutil.copytree(ROOT / "dezero", tmp_path / "dezero", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, part in zip(names, parts, strict=True):
+        with (tmp_path / "dezero" / name).open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{part}")
+    module = tmp_path / "dezero" / "functions_elementwise.py"
+    text = module.read_text("utf-8").replace(
+        "    WITHIN_ONE,\n", "    NOT_BOTH_ZERO,\n    WITHIN_ONE,\n", 1
+    )
+    module.write_text(
+        text.replace("__all__ = [\n", '__all__ = [\n    "Hypot",\n    "hypot",\n', 1), "utf-8"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert agrees(ran.stdout, expected), ran.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

@@ -42,8 +42,8 @@ def deconv2d(
 ) -> Value:
     """Each pixel of a times the kernels b, (C, O, KH, KW), added where the window is: see `conv2d`.
 
-    The result is (N, O, height, width), of outsize. Without outsize, it is the least such that the window takes as many
-    places on it as a has pixels.
+    The result is (N, O, height, width). Without outsize, these are the least such that the window takes
+    as many places on it as a has pixels.
     """
     _same("channels", a.shape[1], b.shape[0])
     shape = (len(a), b.shape[1], *_deconvolved(a, b, stride, pad, outsize))
