@@ -90,6 +90,7 @@ NAVIGATION = {
         "strength": "Planted faults",
         "proofs": "Proofs",
         "mutants": "Mutants",
+        "speed": "Speed",
         "found": "Found in other autograds",
     },
     "Project": {
