@@ -12,6 +12,7 @@ import pytest
 from dezero.contract import Array
 from dezero.verify import evaluation
 from dezero.verify.oracles import (
+    AT_ONCE,
     Estimate,
     Undecided,
     complex_step,
@@ -245,6 +246,16 @@ def test_the_oracles_agree_on_a_composed_program() -> None:
     right, left = one_sided(program, direction)
     assert proof.contains(right.value, right.error)
     assert proof.contains(left.value, left.error)
+
+
+@pytest.mark.parametrize("n", [AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 3])
+def test_elements_enclosed_at_once_do_not_meet(n: int) -> None:
+    x = np.arange(1.0, n + 1)  # whole numbers, small enough that all here is exact
+    steps = Step("sum", (0,)), Step("square", (1,)), Step("square", (2,))
+    program = Program((x,), steps, (3,), (np.ones(()),))
+    (gradient,) = enclose_gradient(program)
+    assert np.array_equal(gradient.mid, np.full(n, 4 * x.sum() ** 3))
+    assert np.all(gradient.rad == 0)
 
 
 SMOOTH = ("sin", "tanh", "exp", "arctan", "sigmoid", "softplus", "square", "neg", "cosh", "cos")

@@ -274,9 +274,9 @@ def constants(x: Array) -> Array:
     return _array((Ball(value) for value in x.ravel().tolist()), x)
 
 
-def parameter() -> Ball:
-    """The series t."""
-    return Ball(arb_series([arb(0), arb(1)]))
+def parameter(degree: int = 1) -> Ball:
+    """The series t to a power."""
+    return Ball(arb_series([0] * degree + [1]))
 
 
 def line(x: Array, direction: Array) -> Array:

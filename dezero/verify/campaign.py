@@ -473,7 +473,8 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
         try:
             LAWS[name].hold(trial)
             tally.held[name] += 1
-            tally.matrix.update([(name, op) for op in ops])
+            for op in ops:
+                tally.matrix[name, op] += 1
             tally.known_to_hold.update(failure for failure in known if failure.law == name)
         except Convention as own:
             tally.conventions[own.op] += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -42,13 +42,22 @@ MOST_ELEMENTS = 48
 """The most elements of a value: what fails on more fails on fewer."""
 LARGEST = {"float64": 1e4, "float32": 1e2}
 """The largest magnitude that a step may give: beyond, rounding hides what the laws look for."""
+SEEDS = np.array((1.0, -1.0, 2.0, -0.5))
+"""Of what, but for a factor, the seeds are made."""
 NEAREST = 1e-2
 """How near to the edge of a domain, and to a kink without lying on it, operands may come."""
 
 
 def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
     """The array that a number stands for: small ones give few and simple values."""
-    size = math.prod(shape)
+    bound = LARGEST[dtype] / 2
+    bounded: Array = np.clip(_numbers(math.prod(shape), number), -bound, bound)
+    return bounded.astype(np.float32).astype(dtype).reshape(shape)
+
+
+@cache
+def _numbers(size: int, number: int) -> Array:
+    """What `input_array` bounds and rounds: made once, for whole campaigns draw the same again."""
     if number < 8:
         values = np.array([NICE_VALUES[(number + i) % 8] for i in range(size)])
     elif number < 16:  # all tied
@@ -68,8 +77,7 @@ def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
             values = np.abs(values) + 0.1
         elif number % 16 == 11:  # negative: less than what pads, or than nothing at all
             values = -np.abs(values) - 0.1
-    bounded: Array = np.clip(values, -LARGEST[dtype] / 2, LARGEST[dtype] / 2)
-    return bounded.astype(np.float32).astype(dtype).reshape(shape)
+    return values
 
 
 TIED = range(8, 16)
@@ -183,7 +191,7 @@ class _Builder:
             outputs = outputs[-1 - (seed % 4) // 2 :]
         random = np.random.default_rng(seed)
         seeds = [
-            (random.choice((1.0, -1.0, 2.0, -0.5), self.values[i].array.shape) * (1 + seed % 3 / 4))
+            SEEDS[random.integers(len(SEEDS), size=self.values[i].array.shape)] * (1 + seed % 3 / 4)
             for i in outputs
         ]
         # In a program the inputs come first.

@@ -91,13 +91,17 @@ _STEP = 200
 """The step is 2^-200 of the coordinate: its square is lost, and no derivative underflows."""
 
 
-def complex_step(program: Program) -> list[Array]:
+def complex_step(program: Program, values: Sequence[Array] | None = None) -> list[Array]:
     """The gradient of the root, in float64, for each input; an input of float32 is taken exactly.
+
+    Args:
+        program: The program.
+        values: All of its values in float64, where they are known.
 
     Raises:
         ProgramError: The program cannot be evaluated.
     """
-    program, values = _evaluated(program)
+    program, values = _evaluated(program, values)
     gradients: list[Array] = []
     with np.errstate(all="ignore"):
         for i, x in enumerate(program.inputs):
@@ -105,12 +109,12 @@ def complex_step(program: Program) -> list[Array]:
             steps = _affected(program, {i})
             moved = list(values)
             if steps or i in program.outputs:
+                hs = _steps_of(x, 1.0)
                 for place in np.ndindex(x.shape):
-                    h = _step_of(x[place], 1.0)
                     moved[i] = x.astype(np.complex128)
-                    moved[i][place] += 1j * h
+                    moved[i][place] += 1j * hs[place]
                     _replay(steps, moved)
-                    gradient[place] = _imaginary(program, moved) / h
+                    gradient[place] = _imaginary(program, moved) / hs[place]
             gradients.append(gradient)
     return gradients
 
@@ -139,14 +143,14 @@ def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[floa
 
 def _step_along(program: Program, direction: Sequence[Array]) -> float:
     """The least of the steps of the inputs."""
-    steps = (_step_of(x, v) for x, v in zip(program.inputs, direction, strict=True))
-    return min(steps, default=1.0)
+    pairs = zip(program.inputs, direction, strict=True)
+    return min((float(np.min(_steps_of(x, v), initial=1.0)) for x, v in pairs), default=1.0)
 
 
-def _step_of(x: Array | float, v: Array | float) -> float:
-    """A power of two h with h·v far below x; below 1 where x is zero."""
+def _steps_of(x: Array, v: Array | float) -> Array:
+    """Powers of two h with h·v far below x; below 1 where x is zero."""
     scale = np.frexp(x)[1] - np.frexp(v)[1]
-    return math.ldexp(1.0, max(int(np.min(scale, initial=1000)) - _STEP, -700))
+    return np.asarray(np.ldexp(1.0, np.maximum(scale - _STEP, -700)))
 
 
 def _imaginary(program: Program, values: Sequence[Array]) -> float:
@@ -161,11 +165,13 @@ def _imaginary(program: Program, values: Sequence[Array]) -> float:
 # --- running a program again ----------------------------------------------------------------------
 
 
-def _evaluated(program: Program) -> tuple[Program, list[Array]]:
+def _evaluated(
+    program: Program, known: Sequence[Array] | None = None
+) -> tuple[Program, Sequence[Array]]:
     """The program in float64, with all of its values."""
     if any(x.dtype != np.float64 for x in (*program.inputs, *program.seeds)):
         program = program.astype("float64")
-    values = evaluate(program)
+    values = evaluate(program) if known is None else known
     for k, (output, seed) in enumerate(zip(program.outputs, program.seeds, strict=True)):
         if seed.shape != values[output].shape:
             raise ProgramError(
@@ -204,6 +210,9 @@ def _replay(steps: Sequence[tuple[int, Step]], values: list[Array]) -> None:
 
 BITS = 128
 """The precision of the balls."""
+AT_ONCE = 24
+"""For how many elements of the inputs one evaluation of balls gives the derivatives. With more, the
+longer series cost more than is saved; and FLINT 3.6 ends the process at arcsin of 256 coefficients."""
 
 
 def enclose_values(program: Program, bits: int = BITS) -> list[Enclosures]:
@@ -233,24 +242,25 @@ def enclose_along(program: Program, direction: Sequence[Array], bits: int = BITS
 
 
 def enclose_gradient(program: Program, bits: int = BITS) -> list[Enclosures]:
-    """Proofs for the gradient of the root: one array of them for each input."""
-    with balls.precision(bits, 1), np.errstate(all="ignore"):
-        inputs = [balls.constants(x) for x in program.inputs]
-        values = evaluate(program, inputs)
-        gradient: list[Enclosures] = []
-        for i, x in enumerate(inputs):
-            mid, rad = np.zeros(x.shape), np.zeros(x.shape)
-            steps = _affected(program, {i})
-            moved = list(values)
-            if steps or i in program.outputs:
-                for place in np.ndindex(x.shape):
-                    moved[i] = x.copy()
-                    moved[i][place] = x[place] + balls.parameter()
-                    _replay(steps, moved)
-                    slope = _enclosure(_root(program, moved), 1)
-                    mid[place], rad[place] = slope.mid, slope.rad
-            gradient.append(Enclosures(mid, rad))
-        return gradient
+    """Proofs for the gradient of the root: one array of them for each input.
+
+    Of n elements at once, the k-th is moved by t^(n + k). Every product of two moves is of degree 2n or
+    beyond, and cut off: so the coefficient of t^(n + k) is the derivative by the k-th alone.
+    """
+    gradient = [Enclosures(np.zeros(x.shape), np.zeros(x.shape)) for x in program.inputs]
+    places = [(i, place) for i, x in enumerate(program.inputs) for place in np.ndindex(x.shape)]
+    for begin in range(0, len(places), AT_ONCE):
+        chosen = places[begin : begin + AT_ONCE]
+        n = len(chosen)
+        with balls.precision(bits, 2 * n - 1):
+            moved = [balls.constants(x) for x in program.inputs]
+            for k, (i, place) in enumerate(chosen):
+                moved[i][place] += balls.parameter(n + k)
+            slopes = _root(program, evaluate(program, moved))
+            for k, (i, place) in enumerate(chosen):
+                slope = _enclosure(slopes, n + k)
+                gradient[i].mid[place], gradient[i].rad[place] = slope.mid, slope.rad
+    return gradient
 
 
 def enclose_second(program: Program, v: Sequence[Array], bits: int = BITS) -> Enclosure:

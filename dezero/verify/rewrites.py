@@ -112,7 +112,11 @@ def ancestors(program: Program, steps: Iterable[int]) -> set[int]:
 
 
 def perturbed(
-    program: Program, random: np.random.Generator, eps: float, fixed: Container[int] = ()
+    program: Program,
+    shapes: Sequence[tuple[int, ...]],
+    random: np.random.Generator,
+    eps: float,
+    fixed: Container[int] = (),
 ) -> Program:
     """The program with every use of a value multiplied by 1 or 1 ± eps, element by element.
 
@@ -122,12 +126,12 @@ def perturbed(
 
     Args:
         program: The program.
+        shapes: The shape of each of its values.
         random: Where the signs come from.
         eps: How far to move.
         fixed: Values that are multiplied by 1 only.
     """
     dtype = program.dtype.name
-    shapes = [y.shape for y in evaluate(program.astype("float64"))]
     uses = [operand for step in program.steps for operand in step.operands] + list(program.outputs)
     signs = [
         np.zeros(shapes[value]) if value in fixed else random.integers(-1, 2, shapes[value])
