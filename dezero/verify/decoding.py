@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -55,9 +55,9 @@ def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
     return bounded.astype(np.float32).astype(dtype).reshape(shape)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _numbers(size: int, number: int) -> Array:
-    """What `input_array` bounds and rounds: made once, for whole campaigns draw the same again."""
+    """What `input_array` bounds and rounds; kept for a while, for shrinking and sweeps ask for the same again."""
     if number < 8:
         values = np.array([NICE_VALUES[(number + i) % 8] for i in range(size)])
     elif number < 16:  # all tied

@@ -460,7 +460,10 @@ class Mismatch:
 
 def _alike(found: Array | None, expected: Array) -> bool:
     """Whether two arrays have the same shape, and differences of nothing but zeros."""
-    return found is not None and found.shape == expected.shape and not np.any(found - expected)
+    if found is None or found.shape != expected.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return not np.any(found - expected)
 
 
 def margins_of(found: Array, expected: Array, tolerance: Array) -> Array:
