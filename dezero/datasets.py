@@ -7,15 +7,10 @@ bytes: nothing is unpickled, extracted or executed, and no memory is given out o
 from __future__ import annotations
 
 import copy
-import gzip
-import json
-import math
 import operator
 import os
-import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import IO, Any, Literal, Self, SupportsIndex, TypeAlias, overload
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,11 +165,6 @@ MNIST_TRANSFORM: Transform = Compose([Flatten(), ToFloat(), Normalize(0.0, 255.0
 CIFAR_TRANSFORM: Transform = Compose([ToFloat(), Normalize(0.5, 0.5)])
 """To float32; the book's numbers: (x - 0.5) / 0.5 of 0 … 255."""
 
-LARGEST = 2**30
-"""How many bytes one file may hold when it is unpacked."""
-
-PIECE = 2**20
-"""How many bytes are unpacked at once."""
 
 _File: TypeAlias = tuple[str, str | None]  # where it is fetched, and its SHA-256
 
@@ -278,10 +268,12 @@ class MNIST(_Pictures):
         super().__init__(train, transform, target_transform, folder)
 
     def prepare(self) -> None:
+        from dezero import archives  # where a file is read: `import dezero` need not wait for it
+
         files = _MNIST_TRAIN if self.train else _MNIST_TEST
         images, labels = _located("MNIST", files, self.folder)
-        data = _read_idx(images, (28, 28))[:, np.newaxis]
-        self._hold(data, _classes(labels, _read_idx(labels, ()), 10))
+        data = archives.read_idx(images, (28, 28))[:, np.newaxis]
+        self._hold(data, _classes(labels, archives.read_idx(labels, ()), 10))
 
     @staticmethod
     def labels() -> dict[int, str]:
@@ -317,9 +309,11 @@ class CIFAR10(_Pictures):
         super().__init__(train, transform, target_transform, folder)
 
     def prepare(self) -> None:
+        from dezero import archives
+
         (path,) = _located("CIFAR10", _CIFAR10, self.folder)
         names = [f"data_batch_{i}.bin" for i in range(1, 6)] if self.train else ["test_batch.bin"]
-        labels, data = _read_cifar(path, [f"cifar-10-batches-bin/{name}" for name in names], 1)
+        labels, data = archives.read_cifar(path, [f"cifar-10-batches-bin/{name}" for name in names], 1)
         self._hold(data, _classes(path, labels[:, 0], 10))
 
     @staticmethod
@@ -356,10 +350,12 @@ class CIFAR100(_Pictures):
         super().__init__(train, transform, target_transform, folder)
 
     def prepare(self) -> None:
+        from dezero import archives
+
         names = self.labels(self.label_type)
         (path,) = _located("CIFAR100", _CIFAR100, self.folder)
         member = f"cifar-100-binary/{'train' if self.train else 'test'}.bin"
-        labels, data = _read_cifar(path, [member], 2)  # the group, then the class
+        labels, data = archives.read_cifar(path, [member], 2)  # the group, then the class
         self._hold(data, _classes(path, labels[:, int(self.label_type == "fine")], len(names)))
 
     @staticmethod
@@ -402,6 +398,8 @@ class ImageNet:
             OSError: The file is not there, or cannot be fetched.
             ValueError: The file is not what it should be.
         """
+        import json
+
         (path,) = _located("ImageNet.labels", _IMAGENET, folder)
         with open(path, "rb") as file:
             text = file.read(2**20)  # the file has some 35 KB
@@ -491,93 +489,6 @@ def _located(who: str, files: Mapping[str, _File], folder: Folder | None) -> lis
             f"{who}: {' and '.join(missing)} not found in {os.fspath(folder)!r}; put there {wanted}"
         )
     return list(paths.values())
-
-
-@contextmanager
-def _opened(path: str) -> Generator[IO[bytes]]:
-    """A file, for as long as it is unpacked: whatever is wrong in it is a ValueError with its name."""
-    import tarfile  # here and in `_read_cifar`: who reads no archive need not wait for it
-
-    with open(path, "rb") as file:
-        try:
-            yield file
-        except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, tarfile.TarError) as error:
-            raise ValueError(f"{path}: {error}") from error
-
-
-class _Unpacked(gzip.GzipFile):
-    """What is in a gzip file, in small pieces only: tarfile asks for what a header says, at once."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= PIECE:
-            raise ValueError(f"a header announces {size} bytes")
-        return super().read(size)
-
-
-def _taken(read: Callable[[int], bytes], count: int) -> NDArray[np.uint8]:
-    """So many bytes. Memory is taken as they come, not as they are announced."""
-    if count > LARGEST:
-        raise ValueError(f"announces {count} bytes; at most {LARGEST} are read")
-    data = bytearray()
-    while len(data) < count:
-        part = read(min(count - len(data), PIECE))
-        if not part:
-            raise ValueError(f"ends after {len(data)} of the {count} bytes that it announces")
-        data += part
-    return np.frombuffer(data, np.uint8)
-
-
-def _read_idx(path: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An array (N, *shape) of bytes in LeCun's IDX format, which the MNIST database's page describes.
-
-    Two zeros, 8 for "unsigned byte", the number of axes; each axis as a big-endian uint32; the bytes.
-    """
-    ndim = 1 + len(shape)
-    with _opened(path) as packed, gzip.open(packed) as file:
-        magic = _taken(file.read, 4).tobytes()
-        if magic != bytes([0, 0, 8, ndim]):
-            raise ValueError(
-                f"begins with {magic.hex(' ')}; expected 00 00 08 {ndim:02x}, "
-                f"the IDX format of bytes with {ndim} axes"
-            )
-        n, *rest = (int(size) for size in _taken(file.read, 4 * ndim).view(">u4"))
-        if tuple(rest) != shape:
-            raise ValueError(f"holds arrays of the shape {tuple(rest)}; expected {shape}")
-        data = _taken(file.read, n * math.prod(shape))
-        if file.read(1):
-            raise ValueError(f"goes on after the {data.size} bytes that it announces")
-    return data.reshape(n, *shape)
-
-
-def _read_cifar(
-    path: str, members: Sequence[str], label_bytes: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The labels (N, label_bytes) and pictures (N, 3, 32, 32) of the archive's "binary version".
-
-    Each record is its labels, then 3072 bytes: the red, the green, the blue plane, row by row.
-    """
-    import tarfile
-
-    length = label_bytes + 3 * 32 * 32
-    parts: list[NDArray[np.uint8]] = []
-    with (
-        _opened(path) as packed,
-        _Unpacked(fileobj=packed) as unpacked,
-        tarfile.open(fileobj=unpacked, mode="r:") as archive,
-    ):
-        found = {member.name: member for member in archive}
-        for name in members:
-            if name not in found:
-                raise ValueError(f"holds no {name}")
-            member = found[name]
-            file = archive.extractfile(member) if member.isreg() else None
-            if file is None:
-                raise ValueError(f"{name} is no regular file")
-            if not member.size or member.size % length:
-                raise ValueError(f"{name} has {member.size} bytes; expected a multiple of {length}")
-            parts.append(_taken(file.read, member.size))
-    records = np.concatenate(parts).reshape(-1, length)
-    return records[:, :label_bytes], records[:, label_bytes:].reshape(-1, 3, 32, 32)
 
 
 def _classes(path: str, labels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:

@@ -20,11 +20,8 @@ import math
 import operator
 import os
 import weakref
-import zipfile
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from io import BytesIO
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
@@ -198,14 +195,9 @@ class Layer:
                 f"{type(self).__name__}.save_weights: {', '.join(without)}: no data yet; "
                 "they get it from the call that first needs them"
             )
-        with utils.whole_file(Path(path)) as file:
-            # Not np.savez: some keys would be taken for its own arguments.
-            with zipfile.ZipFile(file, "w") as archive:
-                for key, place in places.items():
-                    with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                        np.save(member, place.parameter.data, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
+        from dezero import archives  # here, so that `import dezero` need not wait for it
+
+        archives.write_arrays(path, {key: place.parameter.data for key, place in places.items()})
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read all parameters from a file that `save_weights` wrote.
@@ -217,9 +209,11 @@ class Layer:
                 is missing, or not expected, or of another shape or element type; none has changed.
             OSError: The file cannot be read.
         """
+        from dezero import archives
+
         who = f"{type(self).__name__}.load_weights"
         places = self._places()
-        arrays, wrong = _read(who, Path(path))
+        arrays, wrong = archives.read_arrays(who, path)
         for key, (layer, name, p) in places.items():
             expected = (p.shape, p.dtype) if has_data(p) else layer._expected(name)
             if key not in arrays:
@@ -263,28 +257,6 @@ def _keep(inner: list[Variable], outputs: list[Variable]) -> None:
 def has_data(parameter: Parameter) -> bool:
     """Whether a parameter has its data already: ``Parameter(None)`` has not."""
     return cast(object, parameter.data) is not None  # whatever its annotation says
-
-
-def _read(who: str, path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays in an .npz file by key, and what is wrong with those that cannot be read."""
-    arrays: dict[str, Array] = {}
-    wrong: dict[str, str] = {}
-    with path.open("rb") as file:
-        try:
-            archive = zipfile.ZipFile(file)
-            contents = {name: archive.read(name) for name in archive.namelist()}
-        except Exception as error:  # there are a dozen kinds; each format of compression adds its own
-            raise ValueError(f"{who}: {path} is no .npz file, or not a whole one ({error})") from error
-    for name, content in contents.items():
-        key = name.removesuffix(".npy")
-        if not content.startswith(b"\x93NUMPY"):
-            wrong[key] = "no array"
-            continue
-        try:
-            arrays[key] = as_array(np.load(BytesIO(content), allow_pickle=False))
-        except ValueError as error:  # pickled objects, for one
-            wrong[key] = str(error)
-    return arrays, wrong
 
 
 def _difference(x: Array, lengths: Lengths | None, dtype: np.dtype[np.generic] | None) -> str:

@@ -6,12 +6,10 @@ few edges, then a position. See Gansner et al., "A technique for drawing directe
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
 import re
 import reprlib
-import shutil
 import unicodedata
 from bisect import bisect_right, insort
 from collections import defaultdict
@@ -138,6 +136,8 @@ class Picture:
                 f"a graph of {len(self.vertices)} variables and functions is too large to draw "
                 f"(the limit is {LARGEST}); write it as text, to a file that ends in .dot"
             )
+        import shutil  # here, and what else only a drawing needs: so `import dezero` is not slowed
+
         program = shutil.which("dot")
         if program is not None:
             return _graphviz(program, kind, self.dot)
@@ -423,6 +423,8 @@ class Drawing:
         return sum(self.bands[self.rank[p]]) / 2
 
     def _svg_of_vertex(self, p: int) -> str:
+        import html
+
         vertex, lines = self.vertices[p], self.texts[p]
         x, y = self.x[p], self._middle(p)
         a, b = self.half[p]

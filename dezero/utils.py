@@ -6,8 +6,7 @@ import contextlib
 import operator
 import os
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path, PureWindowsPath
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from dezero.core import as_shape
 from dezero.functions import LogSumExp
 from dezero.graph import Operand, Variable, grad, values
 from dezero.pictures import Picture as Picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TensorT = TypeVar("TensorT", Variable, Array)
 
@@ -63,6 +65,8 @@ def plot_dot_graph(
         RuntimeError: PNG and PDF without Graphviz; or Graphviz failed.
         OSError: The file cannot be written.
     """
+    from pathlib import Path  # here, so that `import dezero` need not wait for it
+
     path = Path(to_file)
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
@@ -336,6 +340,7 @@ def get_file(
     # Here and in `_fetch`: these take longer to import than all of dezero.
     import hashlib
     from http.client import HTTPException
+    from pathlib import Path, PureWindowsPath
     from urllib.parse import urlsplit
 
     if urlsplit(url).scheme not in ("http", "https"):

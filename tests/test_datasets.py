@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import pytest
 
-from dezero import datasets, utils
+from dezero import archives, utils
 from dezero.contract import Array
 from dezero.datasets import (
     CIFAR10,
@@ -681,4 +681,4 @@ def test_shakespear_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_what_is_read_at_once_is_bounded() -> None:
-    assert datasets.LARGEST == 2**30
+    assert archives.LARGEST == 2**30

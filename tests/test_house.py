@@ -26,6 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "functions_conv functions_nn",
         "functions",
         "cuda pictures utils transforms numpy_functions",
+        "archives",
         "datasets dataloaders optimizers layers",
         "models",
         "dezero",  # the package itself re-exports what stands below
@@ -63,8 +64,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 """Modules by floor; not all need exist. What stands in a package stands on the floor of the package, or
 on that of ``package.*`` if there is one."""
 
-MAY_IMPORT_ON_CALL = {"cuda", "datasets", "models", "pictures", "transforms", "utils"}
-"""Modules with functions that need a package which dezero itself does not need."""
+MAY_IMPORT_ON_CALL = {"cuda", "datasets", "layers", "models", "pictures", "transforms", "utils"}
+"""Modules with functions that need what `import dezero` shall not wait for, or may do without."""
 
 MAY_IMPORT_HYPOTHESIS = {
     "verify.strategies",

@@ -57,7 +57,7 @@ def input_array(shape: tuple[int, ...], number: int, dtype: str) -> Array:
 
 @lru_cache(maxsize=4096)
 def _numbers(size: int, number: int) -> Array:
-    """What `input_array` bounds and rounds; kept for a while, for shrinking and sweeps ask for the same again."""
+    """What `input_array` bounds and rounds; kept a while, for sweeps and shrinking ask for it again."""
     if number < 8:
         values = np.array([NICE_VALUES[(number + i) % 8] for i in range(size)])
     elif number < 16:  # all tied

@@ -1,0 +1,164 @@
+"""Files: the arrays of weights, and what datasets are published in.
+
+Who needs this imports it when it reads or writes: `import dezero` need not wait for what it imports.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dezero.arrays import as_array
+from dezero.contract import Array
+from dezero.utils import whole_file
+
+# --------------------------------------------------------------------------------------------- weights
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Write arrays to an ``.npz`` file, which is there whole, or as it was before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with whole_file(Path(path)) as file:
+        # Not np.savez: some keys would be taken for its own arguments.
+        with zipfile.ZipFile(file, "w") as archive:
+            for key, array in arrays.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                    np.save(member, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_arrays(who: str, path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays in an ``.npz`` file by key, and what is wrong with those that cannot be read.
+
+    Raises:
+        ValueError: It is no such file; the message begins with ``who``.
+        OSError: It cannot be read.
+    """
+    arrays: dict[str, Array] = {}
+    wrong: dict[str, str] = {}
+    with open(path, "rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        except Exception as error:  # there are a dozen kinds; each format of compression adds its own
+            raise ValueError(
+                f"{who}: {os.fspath(path)} is no .npz file, or not a whole one ({error})"
+            ) from error
+    for name, content in contents.items():
+        key = name.removesuffix(".npy")
+        if not content.startswith(b"\x93NUMPY"):
+            wrong[key] = "no array"
+            continue
+        try:
+            arrays[key] = as_array(np.load(BytesIO(content), allow_pickle=False))
+        except ValueError as error:  # pickled objects, for one
+            wrong[key] = str(error)
+    return arrays, wrong
+
+
+# -------------------------------------------------------------------------------------------- datasets
+
+LARGEST = 2**30
+"""How many bytes one file may hold when it is unpacked."""
+
+PIECE = 2**20
+"""How many bytes are unpacked at once."""
+
+
+@contextmanager
+def _opened(path: str) -> Generator[IO[bytes]]:
+    """A file, for as long as it is unpacked: whatever is wrong in it is a ValueError with its name."""
+    with open(path, "rb") as file:
+        try:
+            yield file
+        except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, tarfile.TarError) as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+class _Unpacked(gzip.GzipFile):
+    """What is in a gzip file, in small pieces only: tarfile asks for what a header says, at once."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= PIECE:
+            raise ValueError(f"a header announces {size} bytes")
+        return super().read(size)
+
+
+def _taken(read: Callable[[int], bytes], count: int) -> NDArray[np.uint8]:
+    """So many bytes. Memory is taken as they come, not as they are announced."""
+    if count > LARGEST:
+        raise ValueError(f"announces {count} bytes; at most {LARGEST} are read")
+    data = bytearray()
+    while len(data) < count:
+        part = read(min(count - len(data), PIECE))
+        if not part:
+            raise ValueError(f"ends after {len(data)} of the {count} bytes that it announces")
+        data += part
+    return np.frombuffer(data, np.uint8)
+
+
+def read_idx(path: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An array (N, *shape) of bytes in LeCun's IDX format, which the MNIST database's page describes.
+
+    Two zeros, 8 for "unsigned byte", the number of axes; each axis as a big-endian uint32; the bytes.
+    """
+    ndim = 1 + len(shape)
+    with _opened(path) as packed, gzip.open(packed) as file:
+        magic = _taken(file.read, 4).tobytes()
+        if magic != bytes([0, 0, 8, ndim]):
+            raise ValueError(
+                f"begins with {magic.hex(' ')}; expected 00 00 08 {ndim:02x}, "
+                f"the IDX format of bytes with {ndim} axes"
+            )
+        n, *rest = (int(size) for size in _taken(file.read, 4 * ndim).view(">u4"))
+        if tuple(rest) != shape:
+            raise ValueError(f"holds arrays of the shape {tuple(rest)}; expected {shape}")
+        data = _taken(file.read, n * math.prod(shape))
+        if file.read(1):
+            raise ValueError(f"goes on after the {data.size} bytes that it announces")
+    return data.reshape(n, *shape)
+
+
+def read_cifar(
+    path: str, members: Sequence[str], label_bytes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The labels (N, label_bytes) and pictures (N, 3, 32, 32) of the archive's "binary version".
+
+    Each record is its labels, then 3072 bytes: the red, the green, the blue plane, row by row.
+    """
+    length = label_bytes + 3 * 32 * 32
+    parts: list[NDArray[np.uint8]] = []
+    with (
+        _opened(path) as packed,
+        _Unpacked(fileobj=packed) as unpacked,
+        tarfile.open(fileobj=unpacked, mode="r:") as archive,
+    ):
+        found = {member.name: member for member in archive}
+        for name in members:
+            if name not in found:
+                raise ValueError(f"holds no {name}")
+            member = found[name]
+            file = archive.extractfile(member) if member.isreg() else None
+            if file is None:
+                raise ValueError(f"{name} is no regular file")
+            if not member.size or member.size % length:
+                raise ValueError(f"{name} has {member.size} bytes; expected a multiple of {length}")
+            parts.append(_taken(file.read, member.size))
+    records = np.concatenate(parts).reshape(-1, length)
+    return records[:, :label_bytes], records[:, label_bytes:].reshape(-1, 3, 32, 32)
