@@ -740,3 +740,21 @@ def test_a_hook_that_fails_changes_no_parameter(make: Make) -> None:
 def test_one_parameter_without_a_gradient() -> None:
     with pytest.raises(ValueError, match=r"^SGD: the parameter b has no gradient; expected one, as"):
         SGD().update_one(param(1.0, name="b"))
+
+
+@pytest.mark.parametrize("make", METHODS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_large_parameter_moves_as_its_elements_do(make: Callable[[], Optimizer], order: Any) -> None:
+    """It is updated block by block: the first, the last, and what lies between are as if alone."""
+    n = 3 * 16384 + 5
+    random = np.random.default_rng(0)
+    value, grads = random.normal(size=(n, 1)), random.normal(size=(3, n, 1))
+    places = [0, 16383, 16384, 32768, n // 2, n - 2, n - 1]
+    whole = param(np.array(np.broadcast_to(value, (n, 2)), order=order))
+    few = param(value[places])
+    for p in (whole, few):
+        optimizer = make().setup(Params(p))
+        for g in grads:
+            p.grad = Variable(np.resize(g, (n, 1)) * np.ones(p.shape[1]) if p is whole else g[places])
+            optimizer.update()
+    np.testing.assert_array_equal(whole.data[places], np.broadcast_to(few.data, (len(places), 2)))
