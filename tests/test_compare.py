@@ -30,7 +30,9 @@ PLAN = Plan(
 
 def wrong() -> Score:
     with planted(FAULTS["sin_factor"]), planted(FAULTS["tanh_value"]):
-        return scoreboard.score(DezeroEngine(), "dezero 0", PLAN, Claims(operations={"cos": "why"}))
+        return scoreboard.score(
+            DezeroEngine(), "dezero", "dezero 0", PLAN, Claims(operations={"cos": "why"})
+        )
 
 
 def test_a_campaign_goes_on_behind_its_counterexamples() -> None:
@@ -42,9 +44,10 @@ def test_a_campaign_goes_on_behind_its_counterexamples() -> None:
     assert found.of_operation("cos") == NOT_CLAIMED
     assert found.of_law("second_order") == NOT_CLAIMED
     assert isinstance(found.of_operation("mul"), int)
-    for counterexample in found.broken.values():
-        assert counterexample.program is not None
-        assert len(counterexample.program.steps) <= 2
+    for shown in found.broken.values():
+        assert shown.found.program is not None
+        assert len(shown.found.program.steps) <= 2
+        assert shown.traced  # what is at every value, too
 
 
 def test_each_cell_leads_to_its_counterexample() -> None:

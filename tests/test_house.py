@@ -44,15 +44,15 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.engines.peers.*",
         "verify.laws verify.known",
         "verify.attributes verify.decoding verify.specification",
-        "verify.claims verify.coverage verify.strategies verify.planting",
+        "verify.claims verify.coverage verify.strategies verify.planting verify.decoded",
         "verify.proofs",  # what a proof is
         "verify.faulty_engine verify.faulty_rules",
         "verify.faults",
         "verify.proofs.*",  # the ways to prove
         "verify.campaign verify.corpus verify.tracing",
         "verify.smoke verify.target verify.report verify.drawing verify.strength",
-        "verify.strength_report verify.stretches verify.workers verify.html_report verify.databases",
-        "verify.scoreboard",
+        "verify.strength_report verify.stretches verify.workers verify.pages verify.databases",
+        "verify.html_report verify.scoreboard",
         "verify",
         "verify.cli.arguments",
         "verify.cli.*",

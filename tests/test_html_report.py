@@ -23,9 +23,10 @@ from dezero.verify.claims import Claims
 from dezero.verify.cli import main
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
-from dezero.verify.html_report import LONGEST, Shown, histogram, plain, to_html
+from dezero.verify.html_report import histogram, to_html
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
+from dezero.verify.pages import LONGEST, Shown, plain
 from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
 from dezero.verify.scoreboard import NOT_CLAIMED, Score
@@ -83,7 +84,7 @@ def board(hostile: str = "2.0") -> str:
     tally.known[KnownFailure("sin", "gradient", "met")] = Counterexample("gradient", PROGRAM, broken, 1)
     claims = Claims(operations={"cos": hostile})
     scores = [
-        Score(hostile, hostile, ("runs", "gradient"), claims, tally),
+        Score(hostile, hostile, hostile, laws=("runs", "gradient"), claims=claims, tally=tally),
         Score(f"{hostile} 2", missing=hostile),
     ]
     return scoreboard.to_html(scores, 1)

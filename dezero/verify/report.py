@@ -389,10 +389,20 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     lines += ["", f"Seed {found.seed}. To see it again:"]
     if program is not None:
         where = "" if saved else "   (FILE: the JSON above)"
-        told = f"{report.domains} " if report.domains else ""
-        lines.append(f"  dezero replay {told}{place} {report.target}{where}")
+        lines.append(f"  {replay_command(place, report.target, report.domains)}{where}")
     lines.append(f"  dezero verify {report.again}")
     return "\n".join(lines) + "\n"
+
+
+def replay_command(file: str, target: str, domains: str = "") -> str:
+    """The command that holds a target against the laws on the program in a file.
+
+    Args:
+        file: Its name; ``-`` for standard input.
+        target: The target, as the command takes it.
+        domains: The arguments that say where those of a function lie.
+    """
+    return " ".join(["dezero replay", *([domains] if domains else []), file, target])
 
 
 def _count(n: int, what: str) -> str:
