@@ -142,7 +142,7 @@ def test_a_tally_survives_json() -> None:
         ("features", {"round": 1}, "here: features: 'round'; expected features of programs"),
         ("margins", [[-(10**9), 1]], "here: margins 0: 0 is -1000000000; expected a whole number"),
         ("pairs", [1], "here: pairs 0: 1; expected a row"),
-        ("pairs", [["add", 2, 3]], "here: pairs 0: 1 is 2; expected a string"),
+        ("pairs", [["add", 2, 3]], "here: pairs 0: 1 is 2; expected an operation of the campaign"),
         ("counterexample", {"program": {}}, "here: counterexample: program: inputs"),
     ],
 )

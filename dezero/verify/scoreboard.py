@@ -146,6 +146,10 @@ def to_dict(scores: Sequence[Score], seed: int) -> dict[str, Json]:
     return {"seed": seed, "versions": versions, "engines": engines}
 
 
+def _whose(op: str) -> str:
+    return op if op == BY_ITSELF else f"with {op}"
+
+
 def _cell(cell: Cell) -> Json:
     return list[Json](cell) if isinstance(cell, list) else cell
 
@@ -214,7 +218,7 @@ def _lines(scores: Sequence[Score]) -> Iterator[Text]:
     for one in scores:
         for (law, op), shown in one.broken.items():
             broken = shown.found.broken
-            yield Text(f"\n{plain(one.name)}: {law}, {op}: {plain(broken.what)}", "bold")
+            yield Text(f"\n{plain(one.name)}: {law} {_whose(op)}: {plain(broken.what)}", "bold")
             yield Text(f"  expected  {plain(broken.expected)}\n  found     {plain(broken.found)}")
 
 
@@ -230,7 +234,7 @@ def to_html(scores: Sequence[Score], seed: int) -> str:
             number = len(articles) + 1
             links[i, law, op] = f"counterexample-{number}"
             about = counterexample_of(shown, number, one.module, one.target)
-            articles.append({**about, "engine": plain(one.name), "op": op})
+            articles.append({**about, "engine": plain(one.name), "whose": _whose(op)})
 
     def row(name: str, says: str, found: Sequence[Cell], *, is_law: bool) -> dict[str, object]:
         cells: list[dict[str, object]] = []

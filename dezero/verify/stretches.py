@@ -28,7 +28,7 @@ from dezero.verify.trial import Broken
 
 REPLAYED = -1
 """The number of what comes before the first stretch: the programs of databases."""
-_NAMED = re.compile(r"stretch-(\d{6}|[1-9]\d{6,15})")
+_NAMED = re.compile(r"stretch-(\d{6}|[1-9]\d{6,15})", re.ASCII)
 
 
 def together(parts: Mapping[int, Tally], *, keep_going: bool = False) -> Tally:
@@ -245,7 +245,7 @@ class Folder:
             if named is None or (whole is not None and int(named[1]) >= whole):
                 last = "" if whole is None else f", up to stretch-{whole - 1:06}.json"
                 raise DecodedError(
-                    f"{path}: a stretch is expected in stretch-000000.json and so on{last}"
+                    f"{path} is no stretch; expected them in stretch-000000.json and so on{last}"
                 )
             done[int(named[1])] = from_dict(read(path), plan.contracts)
         return done

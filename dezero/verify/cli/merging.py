@@ -68,18 +68,18 @@ def merged(reports: list[Decoded]) -> Report:
         DecodedError: One is not the report of a part, or they are not all the parts of one campaign.
     """
     first = reports[0]
+    first_part, n_parts = _shard(first)
     contracts = _contracts(first)
     seen: dict[int, str] = {}
     parts: dict[int, Tally] = {}
     standing = Tally()
-    _, n_parts = _shard(first)
     for at in reports:
         i, n = _shard(at)
         _of_one_campaign(at, first)
         if i in seen or n != n_parts:
             raise DecodedError(
                 f"{at.where} is part {i}/{n}; {seen.get(i, first.where)} is part "
-                f"{i if i in seen else _shard(first)[0]}/{n_parts}: "
+                f"{i if i in seen else first_part}/{n_parts}: "
                 f"expected each part of {n_parts} once"
             )
         seen[i] = at.where
@@ -137,7 +137,7 @@ def _stretches(at: Decoded, i: int, n: int, ops: Collection[str]) -> dict[int, T
     whole = at.integer("n_stretches", 1, MOST)
     found: dict[int, Tally] = {}
     for key in given.record:
-        number = int(key) if re.fullmatch(r"-1|0|[1-9]\d{0,15}", key) else None
+        number = int(key) if re.fullmatch(r"-1|0|[1-9][0-9]{0,15}", key) else None
         if number is None or not (
             (number == stretches.REPLAYED and i == 1) or (0 <= number < whole and number % n == i - 1)
         ):
