@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dezero.verify.cli import main
 from dezero.verify.decoded import MAX_BYTES, MAX_DEPTH, DecodedError, read
 from dezero.verify.faults import FAULTS, planted
+from dezero.verify.program import Json
 
 COMMAND = (
     *("verify", "--seed", "5", "--ops", "add,mul,sum,sin", "--laws", "runs,value,gradient"),
@@ -24,11 +25,11 @@ COMMAND = (
 )
 
 
-def nested(depth: int) -> object:
+def nested(depth: int) -> Json:
     return [nested(depth - 1)] if depth else []
 
 
-VALUES: Sequence[object] = (
+VALUES: Sequence[Json] = (
     None, True, False, 0, 1, -1, 2, 7, 2**53 + 1, 10**400, -(10**400), 1.5, -0.5, 1e308, 5e-324,
     float("nan"), float("inf"), "", "abc", "-1", "sin", "gradient", "nobody", "1_0", "٣",
     "\ud800", "\x00\x1b[2J", "x" * 3000, [], {}, [[]], [{}], {"": None}, [1, 2], ["sin", "gradient", 3],
@@ -52,11 +53,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def places(decoded: Any, way: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+def places(decoded: Json, way: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The ways to all that stands in decoded JSON."""
     found = [way] if way else []
     if isinstance(decoded, dict):
-        inner: list[tuple[str | int, Any]] = list(decoded.items())
+        inner: list[tuple[str | int, Json]] = list(decoded.items())
     else:
         inner = list(enumerate(decoded)) if isinstance(decoded, list) else []
     for key, value in inner:
@@ -65,7 +66,7 @@ def places(decoded: Any, way: tuple[str | int, ...] = ()) -> list[tuple[str | in
 
 
 @st.composite
-def manglings(draw: st.DrawFn) -> tuple[str, int, object]:
+def manglings(draw: st.DrawFn) -> tuple[str, int, Json]:
     """What to do, where (of so many places, or bytes, the remainder), and with what."""
     kind = draw(st.sampled_from(["put", "put", "put", "drop", "name", "again", "cut", "byte", "text"]))
     return (
@@ -75,7 +76,7 @@ def manglings(draw: st.DrawFn) -> tuple[str, int, object]:
     )
 
 
-def mangled(text: str, kind: str, where: int, what: Any) -> bytes:
+def mangled(text: str, kind: str, where: int, what: Json) -> bytes:
     """A text of JSON, mangled."""
     if kind == "text":
         return str(what).encode()
@@ -88,7 +89,7 @@ def mangled(text: str, kind: str, where: int, what: Any) -> bytes:
     return mangled_at(text, kind, ways[where % len(ways)], what)
 
 
-def mangled_at(text: str, kind: str, place: Sequence[str | int], what: Any) -> bytes:
+def mangled_at(text: str, kind: str, place: Sequence[str | int], what: Json) -> bytes:
     """A text of JSON, mangled at a place."""
     decoded = json.loads(text)
     *way, last = place
@@ -99,7 +100,7 @@ def mangled_at(text: str, kind: str, place: Sequence[str | int], what: Any) -> b
         holder[last] = what
     elif kind == "drop":
         del holder[last]
-    elif isinstance(holder, list):
+    elif isinstance(last, int):
         holder.append(copy.deepcopy(holder[last]))
     else:
         holder[str(what)[:100]] = holder[last] if kind == "again" else holder.pop(last)
@@ -128,9 +129,7 @@ SETTINGS = settings(
     ("kind", "what"),
     [("put", "nobody"), ("put", 10**400), ("put", None), ("put", {}), ("drop", 0), ("name", "abc")],
 )
-def test_each_place_of_a_part_may_be_wrong(
-    files: Path, tmp_path: Path, kind: str, what: object
-) -> None:
+def test_each_place_of_a_part_may_be_wrong(files: Path, tmp_path: Path, kind: str, what: Json) -> None:
     """Each once, of rows and stretches that are alike."""
     text = (files / "1.json").read_text("utf-8")
     alike = {
@@ -150,7 +149,7 @@ def test_each_place_of_a_part_may_be_wrong(
 @SETTINGS
 @given(manglings(), st.sampled_from(["1.json", "2.json"]))
 def test_a_part_is_put_together_or_refused_by_name(
-    files: Path, tmp_path: Path, mangling: tuple[str, int, object], name: str
+    files: Path, tmp_path: Path, mangling: tuple[str, int, Json], name: str
 ) -> None:
     for part in ("1.json", "2.json"):
         text = (files / part).read_text("utf-8")
@@ -169,7 +168,7 @@ def test_a_part_is_put_together_or_refused_by_name(
 @SETTINGS
 @given(manglings(), st.sampled_from(["stretch-000000.json", "stretch-000003.json", "campaign.json"]))
 def test_a_stretch_is_gone_on_from_or_refused_by_name(
-    files: Path, tmp_path: Path, mangling: tuple[str, int, object], name: str
+    files: Path, tmp_path: Path, mangling: tuple[str, int, Json], name: str
 ) -> None:
     kept = tmp_path / "kept"
     kept.mkdir(exist_ok=True)
