@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from io import StringIO
 from itertools import count
@@ -155,5 +156,8 @@ def test_the_command(
     assert engines[0]["operations"]["conv2d"] == NOT_CLAIMED
     assert engines[0]["operations"]["mul"] > 0
     assert "Scoreboard" in files[1].read_text("utf-8")
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o666 & ~umask] * 2
     assert main(["compare", "jax"]) == 3
     assert main(["compare", "nobody"]) == 2

@@ -233,6 +233,7 @@ def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
     page.get_by_role("searchbox", name="Operations").fill("")
     assert rows.count() == len(CONTRACTS)
     assert page.locator("article").count() == 50
+    assert page.get_by_role("link", name="broken").first.get_attribute("href") == "#counterexample-1"
     assert opened.complaints == []
 
 

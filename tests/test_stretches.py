@@ -21,7 +21,7 @@ import pytest
 from dezero import Variable
 from dezero.verify import campaign, stretches
 from dezero.verify.campaign import Counterexample, Plan, Tally
-from dezero.verify.cli import main
+from dezero.verify.cli import main, verifying
 from dezero.verify.cli.merging import merged
 from dezero.verify.decoded import Decoded, DecodedError, read
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
@@ -248,6 +248,59 @@ def test_parts_about_a_function_are_put_together(tmp_path: Path) -> None:
     merged, whole = both_ways(tmp_path, target, 0)
     assert merged == whole
     assert merged["coverage"]["operations"] == {"softplus": 30}
+
+
+def test_what_a_replay_must_be_told_is_put_together_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "bent.py").write_text(
+        "from dezero import Function\n"
+        "class Bent(Function):\n"
+        "    def forward(self, x): return x * x\n"
+        "    def backward(self, gy): return gy\n",
+        "utf-8",
+    )
+    target = ("bent:Bent", "--domain", "2:3@2", "--seed", "1", "--examples", "30", "--stretch", "10")
+    merged, whole = both_ways(tmp_path, target, 1)
+    assert merged == whole
+    said = capsys.readouterr().out
+    assert said.count("dezero replay --domain 2:3@2 FILE bent:Bent") >= 3
+
+
+@pytest.mark.parametrize("options", [("--profile", "core"), ("--dtype", "float64"), ()])
+def test_what_must_be_covered_is_the_same_in_parts(
+    tmp_path: Path, options: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In so few programs not all occurs, and float32 may not."""
+    monkeypatch.setattr(verifying, "FLOOR_FROM", 3)
+    target = ("--seed", "1", "--laws", "runs", "--examples", "3", "--stretch", "1", *options)
+    merged, whole = both_ways(tmp_path, target, 1)
+    assert merged == whole
+    missing = merged["coverage"]["below_the_floor"]
+    assert "operation matmul" in missing
+    assert ("operation conv2d" in missing) == ("core" not in options)
+    assert ("float32" in missing) == ("float64" not in options)
+
+
+def test_parts_may_share_a_folder(tmp_path: Path) -> None:
+    shared = ("--resume", str(tmp_path / "kept"))
+    for _ in range(2):
+        merged, whole = both_ways(tmp_path, (*OF_100, *shared), 0)
+        assert merged == whole
+    one = reported(tmp_path / "1.json")  # what is there of the others it does not count
+    assert list(one["stretches"]) == ["0", "3"]
+    assert one["examples"] == 40
+
+
+def test_each_cause_is_on_the_page_of_all_parts(tmp_path: Path) -> None:
+    files = [str(tmp_path / f"{i}.json") for i in (1, 2)]
+    target = (*COMMAND, "--examples", "60", "--stretch", "10", "--keep-going")
+    for i, file in enumerate(files, 1):
+        with planted(FAULTS["sin_factor" if i == 1 else "mul_operands"]):
+            assert main(["verify", *target, "--shard", f"{i}/2", "--json", file]) == 1
+    assert main(["merge", *files, "--html", str(tmp_path / "all.html")]) == 1
+    assert (tmp_path / "all.html").read_text("utf-8").count("<article ") == 2
 
 
 def test_a_campaign_that_keeps_going_does_so_in_parts_too(tmp_path: Path) -> None:
