@@ -265,7 +265,7 @@ def test_what_a_replay_must_be_told_is_put_together_too(
     merged, whole = both_ways(tmp_path, target, 1)
     assert merged == whole
     said = capsys.readouterr().out
-    assert said.count("dezero replay --domain 2:3@2 FILE bent:Bent") >= 3
+    assert said.count("dezero replay --domain 2:3@2 FILE bent:Bent") == 5  # three, all, the whole
 
 
 @pytest.mark.parametrize("options", [("--profile", "core"), ("--dtype", "float64"), ()])

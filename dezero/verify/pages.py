@@ -97,7 +97,7 @@ def counterexample_of(
     texts: list[tuple[str, str]] = []
     if program is not None:
         if module is not None:
-            texts.append(("Python", snippet(program, module)))
+            texts.append((f"Python, with {module}", snippet(program, module)))
         texts.append(("JSON", program.to_json()))
         command = replay_command("-", plain(target), domains)
         texts.append(("shell, to replay it", f"{command} <<'END'\n{program.to_json()}\nEND"))
