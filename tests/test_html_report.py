@@ -224,6 +224,7 @@ def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
     page = opened.page
     rows = page.locator("tr[data-op]:visible")
     assert rows.count() == len(CONTRACTS)
+    assert page.get_by_role("link", name="broken").first.get_attribute("href") == "#counterexample-1"
     page.get_by_role("searchbox", name="Operations").fill("conv2d")
     wanted = [op for op in CONTRACTS if "conv2d" in op]
     assert [row.get_attribute("data-op") for row in rows.all()] == wanted
@@ -233,7 +234,6 @@ def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
     page.get_by_role("searchbox", name="Operations").fill("")
     assert rows.count() == len(CONTRACTS)
     assert page.locator("article").count() == 50
-    assert page.get_by_role("link", name="broken").first.get_attribute("href") == "#counterexample-1"
     assert opened.complaints == []
 
 
@@ -266,6 +266,16 @@ def test_the_labels_of_a_histogram_stand_apart(browser: Browser, tmp_path: Path)
     for (y, x, width, height), (below, beside, *_) in itertools.pairwise(boxes):
         assert height < 24
         assert x + width < beside or y + height <= below
+
+
+def test_what_a_law_says_is_read_by_keys(browser: Browser, tmp_path: Path) -> None:
+    for text in (broken_page(), board()):
+        page = opened_page(browser, tmp_path / "page.html", text).page
+        says = page.get_by_text(LAWS["visits"].sentence, exact=True)
+        assert not says.is_visible()
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert says.is_visible()
 
 
 def test_copying(browser: Browser, tmp_path: Path) -> None:
@@ -335,7 +345,9 @@ def test_by_keys_alone_all_can_be_reached(browser: Browser, tmp_path: Path) -> N
         assert page.evaluate("document.activeElement.textContent").startswith("Skip to the ")
         assert page.locator(".skip").is_visible()
         where = "e => e.getBoundingClientRect().top + scrollY"
-        wanted = page.locator("a, button, input, pre, .scroll").evaluate_all(f"all => all.map({where})")
+        wanted = page.locator("a, button, input, pre, summary, .scroll").evaluate_all(
+            f"all => all.map({where})"
+        )
         met = [page.locator(":focus").evaluate(where)]
         for _ in wanted[1:]:
             page.keyboard.press("Tab")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -127,7 +128,8 @@ SETTINGS = settings(
 
 @pytest.mark.parametrize(
     ("kind", "what"),
-    [("put", "nobody"), ("put", 10**400), ("put", None), ("put", {}), ("drop", 0), ("name", "abc")],
+    [("put", "nobody"), ("put", "\x00\x1b[2J"), ("put", 10**400), ("put", None), ("put", {})]
+    + [("drop", 0), ("name", "abc")],
 )
 def test_each_place_of_a_part_may_be_wrong(files: Path, tmp_path: Path, kind: str, what: Json) -> None:
     """Each once, of rows and stretches that are alike."""
@@ -140,10 +142,12 @@ def test_each_place_of_a_part_may_be_wrong(files: Path, tmp_path: Path, kind: st
     (tmp_path / "2.json").write_bytes((files / "2.json").read_bytes())
     for way in alike.values():
         (tmp_path / "1.json").write_bytes(mangled_at(text, kind, way, what))
-        code, said = ran(
-            "merge", *(str(tmp_path / f"{i}.json") for i in (1, 2)), "--html", str(tmp_path / "html")
-        )
-        assert code != 2 or str(tmp_path / "1.json") in said
+        outputs = [f"--{kind}={tmp_path / kind}" for kind in ("html", "junit")]
+        code, said = ran("merge", *(str(tmp_path / f"{i}.json") for i in (1, 2)), *outputs)
+        if code == 2:
+            assert str(tmp_path / "1.json") in said
+        else:
+            ElementTree.parse(tmp_path / "junit")
 
 
 @SETTINGS
@@ -160,8 +164,8 @@ def test_a_part_is_put_together_or_refused_by_name(
     if code == 2:
         assert str(tmp_path / name) in said
         return
-    for kind in ("json", "html"):
-        assert (tmp_path / kind).read_text("utf-8")
+    assert (tmp_path / "html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    ElementTree.parse(tmp_path / "junit")
     json.loads((tmp_path / "json").read_text("utf-8"), parse_constant=pytest.fail)
 
 

@@ -52,6 +52,7 @@ def to_html(report: Report, shown: Sequence[Shown]) -> str:
             counterexample_of(one, n, report.module, report.target, report.domains)
             for n, one in enumerate(shown, 1)
         ],
+        sentences={name: SENTENCES[name] for name in report.laws},
         laws=[
             {
                 "name": name,

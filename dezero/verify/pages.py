@@ -23,7 +23,7 @@ from dezero.verify.campaign import Counterexample
 from dezero.verify.diagrams import picture, value_vertex
 from dezero.verify.laws import SENTENCES
 from dezero.verify.program import Program
-from dezero.verify.report import replay_command, snippet
+from dezero.verify.report import printable, replay_command, snippet
 from dezero.verify.tracing import Traced, first_wrong
 
 LONGEST = 2000
@@ -76,8 +76,7 @@ def render(template: str, title: str, **content: object) -> str:
 
 def plain(text: str) -> str:
     """A text of a target as it is shown: not too long, and printable."""
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in cut)
+    return printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)")
 
 
 def counterexample_of(

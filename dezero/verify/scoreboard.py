@@ -253,6 +253,7 @@ def to_html(scores: Sequence[Score], seed: int) -> str:
         "scoreboard.html",
         "dezero compare",
         seed=seed,
+        sentences=SENTENCES,
         engines=[
             {
                 "name": plain(one.name),

@@ -166,7 +166,7 @@ def _results(
                     number,
                     stretches.from_dict(Decoded(json.loads(text), f"stretch {number}"), plan.contracts),
                 )
-    except workers.WorkersFailed as error:
+    except (workers.WorkersFailed, DecodedError) as error:  # a worker may have another version
         raise NotStarted(str(error)) from None
 
 
