@@ -190,6 +190,8 @@ def test_each_page_opens_without_a_complaint(browser: Browser, site: Path, addre
         drawn += images.count()
         assert images.evaluate_all("all => all.every(one => one.complete && one.naturalWidth)"), path
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        cells = page.locator("table.docutils td:not(:first-child)")  # they are scrolled, not squeezed
+        assert cells.evaluate_all("all => all.every(one => one.offsetWidth > 100)"), path
     assert drawn >= 3
     assert opened.complaints == []
     assert all(url.startswith(address) for url in opened.requests)
