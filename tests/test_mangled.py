@@ -36,6 +36,7 @@ VALUES: Sequence[Json] = (
     "\ud800", "\x00\x1b[2J", "x" * 3000, [], {}, [[]], [{}], {"": None}, [1, 2], ["sin", "gradient", 3],
     ["sin", "gradient", "why"], nested(40), {"a": nested(40)}, nested(900),
 )  # fmt: skip
+EMPTY: Json = {}
 TEXTS = ("", "null", "{", "[" * 100_000, '{"a":' * 5000, "1e999999", "9" * 5000, "\ufeff{}", "NaN")
 
 
@@ -128,8 +129,11 @@ SETTINGS = settings(
 
 @pytest.mark.parametrize(
     ("kind", "what"),
-    [("put", "nobody"), ("put", "\x00\x1b[2J"), ("put", 10**400), ("put", None), ("put", {})]
-    + [("drop", 0), ("name", "abc")],
+    [
+        *(("put", what) for what in ("nobody", "\x00\x1b[2J", 10**400, None, EMPTY)),
+        ("drop", 0),
+        ("name", "abc"),
+    ],
 )
 def test_each_place_of_a_part_may_be_wrong(files: Path, tmp_path: Path, kind: str, what: Json) -> None:
     """Each once, of rows and stretches that are alike."""

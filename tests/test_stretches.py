@@ -348,6 +348,8 @@ def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None
         ([one, Decoded(one.record, "again")], "again is part 1/2; 1.json is part 1/2"),
         (but(seed=6), "2.json and 1.json are of different campaigns: seed is 6 and 5"),
         (but(floor=["float64"]), "different campaigns: floor is ['float64'] and None"),
+        (but(lacking=["x"]), "different campaigns: lacking is ['x'] and []"),
+        ([Decoded({**one.record, "module": "a;b", "shard": [1, 1]}, "it")], "it: module is 'a;b'"),
         (but(shard=[2, 3]), "2.json is part 2/3; 1.json is part 1/2"),
         (but(shard=[2, 10**9]), "2.json: shard: 1 is 1000000000; expected a whole number from 1 to"),
         (but(versions={"dezero": "9"}), "2.json: versions: dezero is '9'; expected 0.1.0"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import cast
@@ -113,13 +113,8 @@ class Decoded:
     def number(self, key: str | int) -> float:
         """A finite number, not negative."""
         x = self.record.get(str(key))
-        # An integer may be too large for a float.
-        if (
-            not isinstance(x, (int, float))
-            or isinstance(x, bool)
-            or not (x <= MOST if isinstance(x, int) else math.isfinite(x))
-            or x < 0
-        ):
+        largest = sys.float_info.max
+        if not isinstance(x, (int, float)) or isinstance(x, bool) or not 0 <= x <= largest:
             raise self.wrong(key, "a finite number from 0")
         return float(x)
 

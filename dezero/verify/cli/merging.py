@@ -116,10 +116,20 @@ def _of_one_campaign(at: Decoded, first: Decoded) -> None:
             raise versions.wrong(name, f"{version(name)}, which puts it together")
 
 
+def _module(at: Decoded) -> str | None:
+    """Where the operations of an engine are imported from; None for a function."""
+    if at.record.get("module") is None:
+        return None
+    module = at.text("module")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise at.wrong("module", "the name of a module")
+    return module
+
+
 def _contracts(at: Decoded) -> dict[str, Contract]:
     """The operations of a campaign: of an engine some of ours, of a function itself."""
     operations = at.inner("coverage").inner("operations")
-    if at.record.get("module") is None:
+    if _module(at) is None:
         if len(operations.record) != 1:
             raise DecodedError(
                 f"{operations.where}: {len(operations.record)} operations; expected the function alone"
@@ -180,7 +190,7 @@ def _report(
         tally.add(standing)
     return Report(
         at.text("target"),
-        None if at.record.get("module") is None else at.text("module"),
+        _module(at),
         list(laws.record),
         at.count("seed"),
         at.text("again"),
