@@ -22,7 +22,7 @@ test: $(READY)  ## everything that must hold: pytest, mypy, pyright, ruff
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 docs: $(READY)  ## the site, from docs/ and the other Markdown files, into build/site
 	$(BIN)/python docs/operations_page.py

@@ -84,9 +84,15 @@ def plot_dot_graph(
 def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     """A file to write to, which takes its place at ``path`` when the block ends, but not if it raises.
 
+    What is no file that could be replaced, as a device or a pipe, is written to at once.
+
     Raises:
         OSError: It cannot be written.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as there:
+            yield there
+        return
     path = path.resolve()  # behind a link, not in its place
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to put {path.name} in")

@@ -53,6 +53,7 @@ viewcode_follow_imported_members = False  # else sources link to where names are
 html_theme = "furo"
 html_title = f"dezero {version}"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_extra_path = ["extra"]  # the page at the root of the site leads to the home page
 html_copy_source = False

@@ -16,8 +16,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from dezero.verify import cli
+from dezero.verify import cli, report
+from dezero.verify.campaign import Counterexample, Tally
+from dezero.verify.claims import Claims
 from dezero.verify.faults import FAULTS, planted
+from dezero.verify.report import Report
+from dezero.verify.trial import Broken
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -120,6 +124,17 @@ def test_a_badge_says_the_verdict(tmp_path: Path) -> None:
     undecided = badge(tmp_path, *function, "--examples", "20")
     assert undecided["label"] == "dezero verify dezero.functions:relu"
     assert (undecided["message"], undecided["color"]) == ("unresolved", "orange")
+
+
+def test_junit_is_xml_whatever_a_target_says() -> None:
+    said = "\x1b[31m\x00 <b> ]]> \n"
+    found = Counterexample("gradient", None, Broken(said, said, said), 1)
+    tally = Tally(examples=1, counterexample=found)
+    claims = Claims(operations={said: said})
+    made = Report(said, None, ["gradient", "runs"], 1, said, {}, tally, claims=claims)
+    parsed = ElementTree.fromstring(report.to_junit(made))
+    assert "\\u001b[31m\\u0000 <b> ]]> \n" in (parsed.findtext(".//failure") or "")
+    assert parsed.get("failures") == "1"
 
 
 # ------------------------------------------------------------------------------- The jobs' commands

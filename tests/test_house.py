@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -45,15 +46,15 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "verify.engines.peers.*",
         "verify.laws verify.known",
         "verify.attributes verify.decoding verify.specification",
-        "verify.claims verify.coverage verify.strategies verify.planting",
+        "verify.claims verify.coverage verify.strategies verify.planting verify.decoded",
         "verify.proofs",  # what a proof is
         "verify.faulty_engine verify.faulty_rules",
         "verify.faults",
         "verify.proofs.*",  # the ways to prove
         "verify.campaign verify.corpus verify.tracing",
         "verify.smoke verify.target verify.report verify.drawing verify.strength",
-        "verify.strength_report verify.stretches verify.workers verify.html_report verify.databases",
-        "verify.scoreboard",
+        "verify.strength_report verify.stretches verify.workers verify.pages verify.databases",
+        "verify.html_report verify.scoreboard",
         "verify",
         "verify.cli.arguments",
         "verify.cli.*",
@@ -142,6 +143,21 @@ def test_imports_go_down(module: str) -> None:
     path = MODULES[module]
     wrong = upward(module, path.read_text("utf-8"), MODULES, path.name == "__init__.py")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_file_map_has_every_module() -> None:
+    """A name in it is a file's, beside those in its row, or a folder's."""
+    named: set[str] = set()
+    for row in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines():
+        paths = (
+            re.findall(r"`([\w/]+(?:\.py|/))`", row.split(" | ")[0]) if row.startswith("| `") else []
+        )
+        folder = Path(paths[0]).parent if paths else Path()
+        named.update(str(folder / Path(path).name) for path in paths)
+    assert all((ROOT / name).exists() for name in named)
+    inits = ("__init__.py", "__main__.py")
+    modules = [path.relative_to(ROOT) for path in PACKAGE.rglob("*.py") if path.name not in inits]
+    assert not [str(m) for m in modules if not named & {str(m), *map(str, m.parents)}]
 
 
 def test_each_module_has_one_floor() -> None:

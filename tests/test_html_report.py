@@ -1,21 +1,22 @@
 """The page: what it says, that nothing of a target becomes markup, and that it works in a browser.
 
-The tests in a browser need Chromium and Playwright. Where there is none they are skipped; with
-DEZERO_BROWSER=required in the environment, as in CI, that is an error.
+Where there is no browser, its tests are skipped: see browsing.py.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browsing import Opened, browser, contrast, luminance
 
 from dezero.verify import scoreboard
 from dezero.verify.campaign import Counterexample, Tally
@@ -23,17 +24,20 @@ from dezero.verify.claims import Claims
 from dezero.verify.cli import main
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
-from dezero.verify.html_report import LONGEST, Shown, histogram, plain, to_html
+from dezero.verify.html_report import histogram, to_html
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
+from dezero.verify.pages import LONGEST, Shown, plain
 from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
 from dezero.verify.scoreboard import NOT_CLAIMED, Score
 from dezero.verify.tracing import cotangent_of, first_wrong, trace
 from dezero.verify.trial import Broken, Trial
 
+__all__ = ["browser"]  # a fixture
+
 if TYPE_CHECKING:  # it need not be installed
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Request
+    from playwright.sync_api import Browser
 
 PROGRAM = Program(
     (np.array([1.0, 2.0]),),
@@ -44,16 +48,6 @@ PROGRAM = Program(
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x00\" onload='alert(3)' {{ 7 * 7 }}"
 )
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def report_of(tally: Tally, target: str = "dezero", claims: Claims | None = None) -> Report:
@@ -83,7 +77,7 @@ def board(hostile: str = "2.0") -> str:
     tally.known[KnownFailure("sin", "gradient", "met")] = Counterexample("gradient", PROGRAM, broken, 1)
     claims = Claims(operations={"cos": hostile})
     scores = [
-        Score(hostile, hostile, ("runs", "gradient"), claims, tally),
+        Score(hostile, hostile, "dezero", laws=("runs", "gradient"), claims=claims, tally=tally),
         Score(f"{hostile} 2", missing=hostile),
     ]
     return scoreboard.to_html(scores, 1)
@@ -206,55 +200,17 @@ def test_the_histogram_counts_quarters_of_a_decade() -> None:
 # ----------------------------------------------------------------------------------------- In a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    required = os.environ.get("DEZERO_BROWSER") == "required"
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        if required:
-            raise
-        pytest.skip("there is no Playwright: pip install playwright")
-    if BROWSER is None:
-        assert not required, "DEZERO_BROWSER=required, and there is no Chromium"
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-class Opened:
-    """A page in a browser, and what it complained of."""
-
-    def __init__(self, browser: Browser, path: Path, text: str, **context: Any) -> None:
-        path.write_text(text, "utf-8")
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("console", self._of_message)
-        self.page.on("pageerror", self._of_error)
-        self.page.on("dialog", self._of_dialog)
-        self.page.on("request", self._of_request)
-        self.page.goto(path.as_uri())
-        assert self.complaints.pop(0) == path.as_uri()  # the one request
-
-    def _of_message(self, message: ConsoleMessage) -> None:
-        self.complaints.append(message.text)
-
-    def _of_error(self, error: Error) -> None:
-        self.complaints.append(str(error))
-
-    def _of_dialog(self, dialog: Dialog) -> None:
-        self.complaints.append(dialog.message)
-        dialog.dismiss()
-
-    def _of_request(self, request: Request) -> None:
-        self.complaints.append(request.url)
+def opened_page(browser: Browser, path: Path, text: str, **context: Any) -> Opened:
+    """A page from a file, which asks for nothing else."""
+    path.write_text(text, "utf-8")
+    opened = Opened(browser, **context)
+    opened.page.goto(path.as_uri())
+    assert opened.requests == [path.as_uri()]
+    return opened
 
 
 def test_it_opens_and_leads_to_the_counterexample(browser: Browser, tmp_path: Path) -> None:
-    opened = Opened(browser, tmp_path / "report.html", broken_page())
+    opened = opened_page(browser, tmp_path / "report.html", broken_page())
     page = opened.page
     page.get_by_role("link", name="broken").first.click()
     assert page.evaluate("document.activeElement.id") == "counterexample-1"
@@ -264,10 +220,11 @@ def test_it_opens_and_leads_to_the_counterexample(browser: Browser, tmp_path: Pa
 
 
 def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
-    opened = Opened(browser, tmp_path / "report.html", large_page())
+    opened = opened_page(browser, tmp_path / "report.html", large_page())
     page = opened.page
     rows = page.locator("tr[data-op]:visible")
     assert rows.count() == len(CONTRACTS)
+    assert page.get_by_role("link", name="broken").first.get_attribute("href") == "#counterexample-1"
     page.get_by_role("searchbox", name="Operations").fill("conv2d")
     wanted = [op for op in CONTRACTS if "conv2d" in op]
     assert [row.get_attribute("data-op") for row in rows.all()] == wanted
@@ -281,7 +238,7 @@ def test_the_matrix_filters(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_a_scoreboard_leads_to_its_counterexample_by_keys(browser: Browser, tmp_path: Path) -> None:
-    opened = Opened(browser, tmp_path / "board.html", board(HOSTILE))
+    opened = opened_page(browser, tmp_path / "board.html", board(HOSTILE))
     page = opened.page
     assert page.locator("tr[data-op=cos] td").first.inner_text() == NOT_CLAIMED
     link = page.locator("tr[data-op=sin] a")
@@ -298,7 +255,7 @@ def test_a_scoreboard_leads_to_its_counterexample_by_keys(browser: Browser, tmp_
 def test_the_labels_of_a_histogram_stand_apart(browser: Browser, tmp_path: Path) -> None:
     tally = Tally(examples=1)
     tally.margins[-2] += 1  # as few as there can be
-    page = Opened(browser, tmp_path / "report.html", to_html(report_of(tally), [])).page
+    page = opened_page(browser, tmp_path / "report.html", to_html(report_of(tally), [])).page
     boxes: list[tuple[float, float, float, float]] = []
     for text in page.locator(".histogram text").all():
         box = text.bounding_box()
@@ -311,9 +268,19 @@ def test_the_labels_of_a_histogram_stand_apart(browser: Browser, tmp_path: Path)
         assert x + width < beside or y + height <= below
 
 
+def test_what_a_law_says_is_read_by_keys(browser: Browser, tmp_path: Path) -> None:
+    for text in (broken_page(), board()):
+        page = opened_page(browser, tmp_path / "page.html", text).page
+        says = page.get_by_text(LAWS["visits"].sentence, exact=True)
+        assert not says.is_visible()
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert says.is_visible()
+
+
 def test_copying(browser: Browser, tmp_path: Path) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
-    opened = Opened(browser, tmp_path / "report.html", broken_page(), permissions=allowed)
+    opened = opened_page(browser, tmp_path / "report.html", broken_page(), permissions=allowed)
     page = opened.page
     button = page.get_by_role("button", name="Copy").first
     button.focus()
@@ -325,7 +292,7 @@ def test_copying(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_hostile_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:
-    opened = Opened(browser, tmp_path / "report.html", broken_page(HOSTILE))
+    opened = opened_page(browser, tmp_path / "report.html", broken_page(HOSTILE))
     assert "<script>alert(1)</script>" in opened.page.locator("h1").inner_text()
     assert opened.page.locator("script").count() == 1
     assert opened.page.locator("img").count() == 0
@@ -334,34 +301,74 @@ def test_hostile_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:
 
 def test_a_script_that_is_not_ours_does_not_run(browser: Browser, tmp_path: Path) -> None:
     text = broken_page().replace("</main>", "<script>alert(1)</script></main>")
-    opened = Opened(browser, tmp_path / "report.html", text)
+    opened = opened_page(browser, tmp_path / "report.html", text)
     assert len(opened.complaints) == 1
     assert "Content Security Policy" in opened.complaints[0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_letters_stand_out_from_the_paper(browser: Browser, tmp_path: Path, scheme: str) -> None:
-    opened = Opened(browser, tmp_path / "report.html", broken_page(), color_scheme=scheme)
-    look = "const s = getComputedStyle(document.body); [s.color, s.backgroundColor]"
-    ink, paper = opened.page.evaluate(f"(() => {{ {look.replace('[s', 'return [s')} }})()")
+    opened = opened_page(browser, tmp_path / "report.html", broken_page(), color_scheme=scheme)
+    ink, paper = opened.colours()
     assert contrast(ink, paper) > 7
     assert (luminance(ink) > luminance(paper)) == (scheme == "dark")
 
 
-def luminance(colour: str) -> float:
-    """Of ``rgb(r, g, b)``, by WCAG 2.2."""
-    parts = [int(n) / 255 for n in colour[4:-1].split(",")]
-    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+def test_on_paper_it_is_light_and_whole(browser: Browser, tmp_path: Path) -> None:
+    """On A4, at 96 dots an inch; also who looks at dark pages prints on white paper."""
+    size = {"width": 794, "height": 1123}
+    for text in (broken_page(), large_page(), board()):
+        file = tmp_path / "page.html"
+        opened = opened_page(browser, file, text, color_scheme="dark", viewport=size)
+        page = opened.page
+        page.emulate_media(media="print")
+        ink, paper = opened.colours()
+        assert luminance(ink) < luminance(paper)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 794
+        inside = "all => all.every(one => one.scrollWidth <= one.clientWidth)"
+        assert page.locator("pre, .scroll").evaluate_all(inside)
+        assert page.locator("button:visible, input:visible").count() == 0
 
 
 def test_on_a_narrow_screen_nothing_runs_over(browser: Browser, tmp_path: Path) -> None:
     size = {"width": 360, "height": 740}
-    opened = Opened(browser, tmp_path / "report.html", broken_page(), viewport=size)
-    width = opened.page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 360
+    for text in (broken_page(), board(), board("x" * 3000)):
+        page = opened_page(browser, tmp_path / "page.html", text, viewport=size).page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_by_keys_alone_all_can_be_reached(browser: Browser, tmp_path: Path) -> None:
+    """Each link, button and field, and whatever scrolls, in the order of the page; one leads on."""
+    for text in (broken_page(), board()):
+        page = opened_page(browser, tmp_path / "page.html", text).page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent").startswith("Skip to the ")
+        assert page.locator(".skip").is_visible()
+        where = "e => e.getBoundingClientRect().top + scrollY"
+        wanted = page.locator("a, button, input, pre, summary, .scroll").evaluate_all(
+            f"all => all.map({where})"
+        )
+        met = [page.locator(":focus").evaluate(where)]
+        for _ in wanted[1:]:
+            page.keyboard.press("Tab")
+            met.append(page.locator(":focus").evaluate(where))
+        assert len(met) == len(wanted)
+        assert page.locator(":focus").evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+        page.keyboard.press("Tab")
+        assert page.locator(":focus").count() == 0  # that was the last
+
+
+@pytest.mark.parametrize("page_of", [broken_page, board])
+def test_what_replays_a_counterexample_does(
+    browser: Browser, tmp_path: Path, page_of: Callable[[str], str]
+) -> None:
+    """The command is copied to a shell; there is no fault in the dezero that it runs."""
+    page = opened_page(browser, tmp_path / "page.html", page_of("dezero")).page
+    text = page.locator(".code", has_text="shell, to replay it").locator("pre").inner_text()
+    first, rest = text.split("\n", 1)
+    assert first == "dezero replay - dezero <<'END'"
+    command = f'dezero() {{ "$PYTHON" -m dezero "$@"; }}\n{first}\n{rest}'
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "held        gradient" in done.stdout

@@ -302,6 +302,8 @@ def test_too_many_elements_altogether_are_refused() -> None:
 def test_too_many_steps_are_refused() -> None:
     with pytest.raises(ProgramError, match="100001 steps; at most 100000 are allowed"):
         Program((ONE,), (Step("neg", (0,)),) * (MAX_STEPS + 1), (1,), (ONE,))
+    with pytest.raises(ProgramError, match="1000002 values; at most 1000000 are allowed"):
+        Program((ONE,), (Step("split", (0,), n_out=MAX_ELEMENTS + 1),), (1,), (ONE,))
 
 
 def runs_or_refuses(decoded: object) -> None:

@@ -126,6 +126,18 @@ def test_a_file_that_is_not_finished_leaves_no_trace(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions and links")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """As is a device: whoever names /dev/null as root must find it there still."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with utils.whole_file(path) as file:
+        file.write(b"1")
+    assert os.read(reader, 9) == b"1"
+    os.close(reader)
+    assert path.is_fifo()
+
+
 def test_a_file_is_like_any_other(tmp_path: Path) -> None:
     plain, link, whole = tmp_path / "plain", tmp_path / "link", tmp_path / "whole"
     plain.touch()

@@ -1,55 +1,29 @@
-"""What a campaign found, as one page of HTML: it needs no network, and says everything without scripts.
-
-Whatever comes from a target (names, messages, numbers) goes through the template's escaping, is cut to
-a sane length, and its control characters are shown: it can be text and nothing else. Besides, the
-page's own policy forbids whatever was not written here.
-"""
+"""What a campaign found, as one page of HTML."""
 
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 
-from jinja2 import Environment
 from markupsafe import Markup
 
-from dezero.contract import Array
-from dezero.pictures import Drawing, Vertex
-from dezero.verify.campaign import NO_MARGIN, Counterexample
+from dezero.verify.campaign import NO_MARGIN
 from dezero.verify.coverage import FEATURES
-from dezero.verify.diagrams import picture, value_vertex
 from dezero.verify.laws import SENTENCES
-from dezero.verify.program import Program
-from dezero.verify.report import Report, plural, snippet
-from dezero.verify.tracing import Traced, first_wrong
+from dezero.verify.pages import Shown, counterexample_of, plain, render
+from dezero.verify.report import Report, plural
 
-LONGEST = 2000
-"""No text of a target is shown longer than this."""
-CELL = 60
-"""Nor a number or an array in a table."""
-MOST_DRAWN = 60
-"""Programs of more steps are not drawn."""
 FIRST_QUARTER = -48
 """Where the histogram begins, or before: in quarters of a decade, as the tally counts them."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A counterexample, and what is known of each of its values.
-
-    Attributes:
-        found: The counterexample.
-        traced: Its values; empty where they are not known.
-        known: Why it is borne with, if it is a known failure.
-    """
-
-    found: Counterexample
-    traced: Sequence[Traced] = ()
-    known: str = ""
+def shown_of(report: Report) -> list[Shown]:
+    """The counterexamples of a campaign: the first, those of other causes, those that are known."""
+    first = report.tally.counterexample
+    found = [] if first is None else [first, *report.others]
+    known = [Shown(one, known=failure.reason) for failure, one in report.tally.known.items()]
+    return [*map(Shown, found), *known]
 
 
 def to_html(report: Report, shown: Sequence[Shown]) -> str:
@@ -59,22 +33,15 @@ def to_html(report: Report, shown: Sequence[Shown]) -> str:
         report: The campaign.
         shown: Its counterexamples.
     """
-    here = files("dezero.verify") / "page"
-    style, script, page = (
-        (here / name).read_text("utf-8") for name in ("report.css", "report.js", "report.html")
-    )
     tally = report.tally
     places = {
         (one.found.law, step.op): f"counterexample-{number}"
-        for number, one in enumerate(shown, 1)
+        for number, one in reversed(list(enumerate(shown, 1)))  # of several, to the first
         for step in (one.found.program.steps if one.found.program else ())
     }
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(page).render(
-        nonce=secrets.token_urlsafe(16),
-        style=Markup(style),  # ours
-        script=Markup(script),
-        title=plain(f"{report.target}: {report.verdict}"),
+    return render(
+        "report.html",
+        f"{report.target}: {report.verdict}",
         target=plain(report.target),
         verdict=report.verdict,
         held=report.exit_code == 0,
@@ -82,8 +49,10 @@ def to_html(report: Report, shown: Sequence[Shown]) -> str:
         facts=_facts(report),
         uncovered=report.uncovered,
         counterexamples=[
-            counterexample_of(one, n, report.module, report.again) for n, one in enumerate(shown, 1)
+            counterexample_of(one, n, report.module, report.target, report.domains)
+            for n, one in enumerate(shown, 1)
         ],
+        sentences={name: SENTENCES[name] for name in report.laws},
         laws=[
             {
                 "name": name,
@@ -130,83 +99,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     return facts
 
 
-def counterexample_of(one: Shown, number: int, module: str | None, again: str) -> Mapping[str, object]:
-    """A counterexample, in the terms of a template.
-
-    Args:
-        one: The counterexample.
-        number: Which it is on the page.
-        module: Where its operations can be imported from; None for a user's function.
-        again: The arguments of the command that finds it again, if there is one.
-    """
-    found, program = one.found, one.found.program
-    first = first_wrong(one.traced)
-    texts: list[tuple[str, str]] = []
-    if program is not None and module is not None:
-        texts.append(("Python", snippet(program, module)))
-        texts.append(("JSON, for dezero replay", program.to_json()))
-    if again:
-        texts.append(("shell", f"dezero verify {plain(again)}"))
-    said = ""
-    if first is not None:
-        what = "value" if one.traced[first].parts == "value" else "cotangent"
-        said = f"The first {what} that diverges is that of {one.traced[first].name}."
-    drawn = program is not None and len(program.steps) <= MOST_DRAWN
-    return {
-        "number": number,
-        "law": found.law,
-        "says": SENTENCES[found.law],
-        "known": plain(one.known),
-        "what": plain(found.broken.what),
-        "expected": plain(found.broken.expected),
-        "found": plain(found.broken.found),
-        "margin": f"{found.broken.margin:.3g}" if math.isfinite(found.broken.margin) else "",
-        "drawing": Markup(drawing(program, one.traced, first)) if program and drawn else "",
-        "first": said,
-        "rows": [_row(traced, i == first) for i, traced in enumerate(one.traced)],
-        "texts": [(label, text.rstrip("\n")) for label, text in texts],
-    }
-
-
-def _row(one: Traced, first: bool) -> Mapping[str, object]:
-    value, gradient = one.parts == "value", one.parts == "gradient"
-    cells = [
-        {"text": _numbers(one.value), "wrong": False},
-        {"text": _numbers(one.found), "wrong": value},
-        {"text": _numbers(one.cotangent), "wrong": False},
-        {"text": _numbers(one.found_cotangent), "wrong": gradient},
-    ]
-    return {"name": one.name, "op": one.op or "input", "cells": cells, "first": first}
-
-
-def _numbers(x: Array | None) -> str:
-    """An array in a cell: every digit, as far as there is room."""
-    if x is None:
-        return "–"
-    text = repr(x.tolist())
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
-
-
-def plain(text: str) -> str:
-    """A text of a target as it may be shown: of a sane length, and with nothing that cannot be seen."""
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in cut)
-
-
 # ------------------------------------------------------------------------------------------- Pictures
-
-
-def drawing(program: Program, traced: Sequence[Traced], first: int | None) -> str:
-    """The graph of a program in SVG, with what is known of each of its values."""
-
-    def about(i: int) -> Vertex:
-        one = traced[i]
-        details = f"cotangent expected {_numbers(one.cotangent)}, found {_numbers(one.found_cotangent)}"
-        kind = "first" if i == first else "wrong" if one.parts else ""
-        return value_vertex(i, one.value, details, kind)
-
-    drawn = picture(program, about if traced else None)
-    return Drawing(drawn.vertices, drawn.edges).svg()
 
 
 def histogram(margins: Mapping[int, int]) -> str:

@@ -94,6 +94,8 @@ class Program:
             if step.n_out < 1:
                 raise ProgramError(f"step {number} ({step.op}): n_out is {step.n_out}; at least 1")
             n_values += step.n_out
+        if n_values > MAX_ELEMENTS:
+            raise ProgramError(f"program: {n_values} values; at most {MAX_ELEMENTS} are allowed")
         for output in self.outputs:
             if not len(self.inputs) <= output < n_values:
                 raise ProgramError(

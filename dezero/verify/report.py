@@ -281,6 +281,9 @@ def to_junit(report: Report) -> str:
         ElementTree.SubElement(case, "failure", message=report.verdict).text = summary(report)
     for count, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
         suite.set(count, str(sum(1 for _ in suite.iter(tag))))
+    for element in suite.iter():  # XML has no place for control characters
+        element.text = element.text and printable(element.text)
+        element.attrib.update({name: printable(text) for name, text in element.attrib.items()})
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
@@ -389,14 +392,29 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     lines += ["", f"Seed {found.seed}. To see it again:"]
     if program is not None:
         where = "" if saved else "   (FILE: the JSON above)"
-        told = f"{report.domains} " if report.domains else ""
-        lines.append(f"  dezero replay {told}{place} {report.target}{where}")
+        lines.append(f"  {replay_command(place, report.target, report.domains)}{where}")
     lines.append(f"  dezero verify {report.again}")
     return "\n".join(lines) + "\n"
 
 
+def replay_command(file: str, target: str, domains: str = "") -> str:
+    """The command that holds a target against the laws on the program in a file.
+
+    Args:
+        file: Its name; ``-`` for standard input.
+        target: The target, as the command takes it.
+        domains: The arguments that say where those of a function lie.
+    """
+    return " ".join(["dezero replay", *([domains] if domains else []), file, target])
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {plural(n, what)}"
+
+
+def printable(text: str) -> str:
+    """A text of a target with its control characters shown, but for ends of lines and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
 
 
 def plural(n: int, what: str) -> str:

@@ -10,23 +10,25 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import cast
 
-from dezero.verify.campaign import Counterexample, Tally
-from dezero.verify.coverage import Coverage
+from dezero.utils import whole_file
+from dezero.verify.campaign import NO_MARGIN, Counterexample, Plan, Tally
+from dezero.verify.catalogue import OPERATIONS
+from dezero.verify.coverage import FEATURES, Coverage
+from dezero.verify.decoded import Decoded, DecodedError, read
 from dezero.verify.known import KnownFailure
+from dezero.verify.laws import SENTENCES
 from dezero.verify.program import Json, Program, ProgramError
+from dezero.verify.protocol import brief
 from dezero.verify.trial import Broken
 
-MAX_BYTES = 2**26
-"""No file of a stretch is larger."""
-
-
-class StretchError(ValueError):
-    """A file of stretches is malformed, or of another campaign: where, what came, what was expected."""
+REPLAYED = -1
+"""The number of what comes before the first stretch: the programs of databases."""
+_NAMED = re.compile(r"stretch-(\d{6}|[1-9]\d{6,15})", re.ASCII)
 
 
 def together(parts: Mapping[int, Tally], *, keep_going: bool = False) -> Tally:
@@ -110,55 +112,82 @@ def _counterexample(found: Counterexample | None) -> Json:
 # ------------------------------------------------------------------------------------------- Reading
 
 
-def from_dict(decoded: Json, where: str) -> Tally:
-    """The tally that decoded JSON holds; raises StretchError on anything else."""
-    at = _Place(decoded, where)
-    pairs = [((row.text(0), row.text(1)), row.count(2)) for row in at.rows("pairs")]
-    unresolved = [((row.text(0), row.text(1)), row.count(2)) for row in at.rows("unresolved")]
+def from_dict(at: Decoded, ops: Collection[str]) -> Tally:
+    """The tally that decoded JSON holds.
+
+    Args:
+        at: The JSON.
+        ops: The operations that the campaign has.
+
+    Raises:
+        DecodedError: It holds anything else.
+    """
+
+    def law(row: Decoded, key: int) -> str:
+        return row.text(key, SENTENCES, "the name of a law")
+
+    def op(row: Decoded, key: int) -> str:
+        return row.text(key, ops, "an operation of the campaign")
+
+    def counts(key: str, names: Collection[str], what: str) -> Counter[str]:
+        inner = at.inner(key)
+        for name in inner.record:
+            if name not in names:
+                raise DecodedError(f"{inner.where}: {brief(name)}; expected {what}")
+        return Counter({name: inner.count(name) for name in inner.record})
+
+    certified = Decoded.row(at.items("certified"), f"{at.where}: certified")
     tally = Tally(
         examples=at.count("examples"),
         elapsed=at.number("elapsed"),
-        held=Counter(at.counts("held")),
-        unresolved=Counter(dict(unresolved)),
-        conventions=Counter(at.counts("conventions")),
+        held=counts("held", SENTENCES, "names of laws"),
+        unresolved=Counter({(law(r, 0), r.text(1)): r.count(2) for r in at.rows("unresolved")}),
+        conventions=counts("conventions", ops, "operations of the campaign"),
         coverage=Coverage(
-            Counter(at.counts("operations")),
-            Counter(dict(pairs)),
-            Counter(at.counts("features")),
+            counts("operations", ops, "operations of the campaign"),
+            Counter({(op(row, 0), op(row, 1)): row.count(2) for row in at.rows("pairs")}),
+            counts("features", FEATURES, "features of programs"),
             Counter({row.count(0): row.count(1) for row in at.rows("steps")}),
         ),
-        certified=[_Place({"ulps": x}, where).number("ulps") for x in at.items("certified")],
+        certified=[certified.number(i) for i in range(len(certified.record))],
         worst_margin=at.number("worst_margin"),
-        matrix=Counter({(r.text(0), r.text(1)): r.count(2) for r in at.rows("matrix")}),
-        margins=Counter({int(row.number(0)): row.count(1) for row in at.rows("margins")}),
+        matrix=Counter({(law(row, 0), op(row, 1)): row.count(2) for row in at.rows("matrix")}),
+        margins=Counter({r.integer(0, NO_MARGIN, 0): r.count(1) for r in at.rows("margins")}),
         known_to_hold=Counter({known_of(row): row.count(3) for row in at.rows("known_to_hold")}),
-        counterexample=_found(at.record.get("counterexample"), f"{where}: counterexample"),
+        counterexample=_found(at, ops),
     )
     for row in at.rows("cost"):
-        tally.cost[row.text(0)] += row.number(1)
-    for i, entry in enumerate(at.items("known")):
-        one = _Place(entry, f"{where}: known {i}")
-        found = _found(one.record.get("counterexample"), one.where)
+        tally.cost[law(row, 0)] += row.number(1)
+    for one in at.inners("known"):
+        failure = known_of(Decoded.row(one.items("failure"), f"{one.where}: failure"))
+        found = _found(one, ops)
         if found is None:
-            raise StretchError(f"{one.where}: expected a counterexample")
-        tally.known[known_of(_Place(_numbered(one.items("failure")), one.where))] = found
+            raise one.wrong("counterexample", "one")
+        tally.known[failure] = found
     return tally
 
 
-def known_of(row: _Place) -> KnownFailure:
-    """The known failure that a row tells; raises StretchError."""
-    return KnownFailure(row.text(0), row.text(1), row.text(2))
+def known_of(row: Decoded) -> KnownFailure:
+    """The known failure that a row tells; raises DecodedError."""
+    op = row.text(0, OPERATIONS, "the name of an operation")
+    return KnownFailure(op, row.text(1, SENTENCES, "the name of a law"), row.text(2))
 
 
-def _found(decoded: Json, where: str) -> Counterexample | None:
-    if decoded is None:
+def _found(of: Decoded, ops: Collection[str]) -> Counterexample | None:
+    if of.record.get("counterexample") is None:
         return None
-    at = _Place(decoded, where)
+    at = of.inner("counterexample")
     program = at.record.get("program")
     try:
         shown = None if program is None else Program.from_dict(program)
     except ProgramError as error:
-        raise StretchError(f"{where}: {error}") from None
+        raise DecodedError(f"{at.where}: {error}") from None
+    for number, step in enumerate(() if shown is None else shown.steps):
+        if step.op not in ops:
+            raise DecodedError(
+                f"{at.where}: node {number}: op is {brief(step.op)}; "
+                "expected an operation of the campaign"
+            )
     broken = Broken(
         at.text("what"),
         at.text("expected"),
@@ -166,85 +195,8 @@ def _found(decoded: Json, where: str) -> Counterexample | None:
         math.inf if at.record.get("margin") is None else at.number("margin"),
         None if at.record.get("step") is None else at.count("step"),
     )
-    return Counterexample(at.text("law"), shown, broken, at.count("seed"))
-
-
-def rows_of(record: dict[str, Json], key: str, where: str) -> list[_Place]:
-    """The rows that an object holds under a key; raises StretchError if there are none."""
-    return _Place(record, where).rows(key)
-
-
-def _numbered(items: list[Json]) -> dict[str, Json]:
-    return {str(i): item for i, item in enumerate(items)}
-
-
-class _Place:
-    """An object of JSON, or a row, by the numbers of its cells; and where it stands."""
-
-    def __init__(self, decoded: Json, where: str) -> None:
-        if not isinstance(decoded, dict):
-            raise StretchError(f"{where}: {decoded!r:.80}; expected an object")
-        self.record = decoded
-        self.where = where
-
-    def _wrong(self, key: str | int, expected: str) -> StretchError:
-        found = self.record.get(str(key))
-        return StretchError(f"{self.where}: {key} is {found!r:.80}; expected {expected}")
-
-    def text(self, key: str | int) -> str:
-        """A string."""
-        x = self.record.get(str(key))
-        if not isinstance(x, str):
-            raise self._wrong(key, "a string")
-        return x
-
-    def count(self, key: str | int) -> int:
-        """A whole number, not negative."""
-        x = self.record.get(str(key))
-        if not isinstance(x, int) or isinstance(x, bool) or x < 0:
-            raise self._wrong(key, "a whole number from 0")
-        return x
-
-    def number(self, key: str | int) -> float:
-        """A finite number."""
-        x = self.record.get(str(key))
-        if not isinstance(x, (int, float)) or isinstance(x, bool) or not math.isfinite(x):
-            raise self._wrong(key, "a finite number")
-        return float(x)
-
-    def items(self, key: str) -> list[Json]:
-        """A list."""
-        x = self.record.get(key)
-        if not isinstance(x, list):
-            raise self._wrong(key, "a list")
-        return x
-
-    def rows(self, key: str) -> list[_Place]:
-        """A list of lists."""
-        rows: list[_Place] = []
-        for i, row in enumerate(self.items(key)):
-            if not isinstance(row, list):
-                raise self._wrong(key, "a list of rows")
-            rows.append(_Place(_numbered(row), f"{self.where}: {key} {i}"))
-        return rows
-
-    def counts(self, key: str) -> dict[str, int]:
-        """How often each name occurred."""
-        inner = _Place(self.record.get(key), f"{self.where}: {key}")
-        return {name: inner.count(name) for name in inner.record}
-
-
-def read(path: Path) -> dict[str, Json]:
-    """The object that a JSON file holds; raises StretchError."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise StretchError(f"{path} is larger than {MAX_BYTES} bytes")
-        decoded = cast(Json, json.loads(path.read_text(encoding="utf-8")))  # JSON and nothing else
-    except OSError as error:
-        raise StretchError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise StretchError(f"{path}: not JSON: {error}") from None
-    return _Place(decoded, str(path)).record
+    law = at.text("law", SENTENCES, "the name of a law")
+    return Counterexample(law, shown, broken, at.count("seed"))
 
 
 # ------------------------------------------------------------------------- A campaign that goes on
@@ -264,41 +216,49 @@ class Folder:
             campaign: Which campaign it is: all on which the result of a stretch depends.
 
         Raises:
-            StretchError: The folder is of another campaign, or cannot be written.
+            DecodedError: The folder is of another campaign, or cannot be written.
         """
         self.path = path
         about = path / "campaign.json"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StretchError(f"{path} cannot be made: {error.strerror}") from None
+            raise DecodedError(f"{path} cannot be made: {error.strerror}") from None
         if not about.exists():
             self._write(about, dict(campaign))
             return
-        found = read(about)
+        found = read(about).record
         for key in sorted({*found, *campaign}):
             if found.get(key) != campaign.get(key):
-                raise StretchError(
-                    f"{path} holds a campaign whose {key} is {found.get(key)!r}; "
-                    f"expected {campaign.get(key)!r}. Name another folder for another campaign"
+                raise DecodedError(
+                    f"{path} holds a campaign whose {brief(key)[1:-1]} is "
+                    f"{brief(found.get(key), 200)}; expected {brief(campaign.get(key), 200)}. "
+                    "Name another folder for another campaign"
                 )
 
-    def done(self) -> dict[int, Tally]:
-        """The stretches that are done, by number; raises StretchError if a file is malformed."""
-        paths = sorted(self.path.glob("stretch-*.json"))
-        return {int(path.stem.partition("-")[2]): from_dict(read(path), str(path)) for path in paths}
+    def done(self, plan: Plan) -> dict[int, Tally]:
+        """The stretches that are done, of those of a plan; raises DecodedError on any other file."""
+        whole = plan.n_stretches
+        done: dict[int, Tally] = {}
+        for path in sorted(self.path.glob("stretch-*.json")):
+            named = _NAMED.fullmatch(path.stem)
+            if named is None or (whole is not None and int(named[1]) >= whole):
+                last = "" if whole is None else f", up to stretch-{whole - 1:06}.json"
+                raise DecodedError(
+                    f"{path} is no stretch; expected them in stretch-000000.json and so on{last}"
+                )
+            done[int(named[1])] = from_dict(read(path), plan.contracts)
+        return done
 
     def keep(self, number: int, tally: Tally) -> None:
-        """Writes down what a stretch has done; raises StretchError if that cannot be written."""
+        """Writes down what a stretch has done; raises DecodedError if that cannot be written."""
         self._write(self.path / f"stretch-{number:06}.json", to_dict(tally))
 
     def _write(self, path: Path, record: Mapping[str, Json]) -> None:
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            with whole_file(path) as file:
+                file.write(json.dumps(record).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())  # or the name might be there before what is in the file
-            os.replace(part, path)
         except OSError as error:
-            raise StretchError(f"{path} cannot be written: {error.strerror}") from None
+            raise DecodedError(f"{path} cannot be written: {error.strerror}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,19 @@ def trace(trial: Trial[Any]) -> list[Traced]:
                 Traced(f"x{i}", _maker(program, i), expected, found, cotangent, found_cotangent, parts)
             )
     return traced
+
+
+def traced(trial_of: Callable[[Program], Trial[Any]], program: Program | None) -> list[Traced]:
+    """The same of a program that broke a law: nothing where there is none, or the engine raises.
+
+    Args:
+        trial_of: Makes a trial of a program.
+        program: The program.
+    """
+    try:
+        return [] if program is None else trace(trial_of(program))
+    except Exception:  # whatever an engine may raise: it did so before, and the report says what
+        return []
 
 
 def first_wrong(traced: Sequence[Traced]) -> int | None:

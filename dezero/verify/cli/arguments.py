@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
+import random
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from dezero.contract import interval
+from dezero.utils import whole_file
 from dezero.verify.program import Json
 from dezero.verify.target import Given
 
@@ -88,9 +88,8 @@ def write(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            file.write(text)
-        os.replace(file.name, path)
+        with whole_file(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -107,6 +106,45 @@ def print_table(titles: Sequence[str], rows: Sequence[Mapping[str, Json]]) -> No
     for row in rows:
         cells = [str(row[title] or "").replace("|", "\\|") for title in titles]
         print("| `" + cells[0] + "` | " + " | ".join(cells[1:]) + " |")
+
+
+def add_budget(parser: argparse.ArgumentParser, what: str, usual: str) -> None:
+    """How many programs there shall be, or how much time, and the seed.
+
+    Args:
+        parser: The parser of a command.
+        what: What is counted, in words.
+        usual: How many there are by default, in words.
+    """
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--examples", type=count, metavar="N", help=f"the number of {what} (default {usual})"
+    )
+    budget.add_argument("--time", type=duration, metavar="T", help="how long instead: 30s, 10m, 2h")
+    parser.add_argument("--seed", type=seed, metavar="S", help="the seed (default: random, and shown)")
+
+
+def seed_of(options: argparse.Namespace) -> int:
+    """The seed that was given, or a random one."""
+    given: int | None = options.seed
+    return random.SystemRandom().randrange(10**6) if given is None else given
+
+
+REPORTS: Mapping[str, str] = {
+    "json": "everything",
+    "junit": "JUnit XML",
+    "markdown": "a summary",
+    "html": "a page to look at",
+    "badge": "the verdict for a badge",
+}
+"""The kinds of reports, each an option that names the file to write it to."""
+
+
+def add_reports(parser: argparse.ArgumentParser, *kinds: str) -> None:
+    """Kinds of reports, or all."""
+    for kind in kinds or REPORTS:
+        help = f"write {REPORTS[kind]} to a file"
+        parser.add_argument(f"--{kind}", type=Path, metavar="F", help=help)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

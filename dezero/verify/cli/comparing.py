@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from rich.console import Console
 
 from dezero.verify import scoreboard
 from dezero.verify.campaign import Plan
@@ -15,8 +15,10 @@ from dezero.verify.claims import claims_of
 from dezero.verify.cli import arguments, targets
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, NotStarted, UsageError
 from dezero.verify.engines.opaque import OpaqueEngine
-from dezero.verify.laws import LAWS
 from dezero.verify.scoreboard import Score
+
+WIDTH = 120
+"""How many columns a scoreboard has where there is no terminal."""
 
 
 def define(add: AddCommand) -> None:
@@ -32,18 +34,8 @@ def define(add: AddCommand) -> None:
     compare.add_argument(
         "engines", nargs="*", metavar="ENGINE", help=f"{', '.join(targets.NAMES)} (default: all)"
     )
-    budget = compare.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--examples",
-        type=arguments.count,
-        default=1000,
-        metavar="N",
-        help="programs for each engine (default 1000)",
-    )
-    budget.add_argument("--time", type=arguments.duration, metavar="T", help="for each: 30s, 10m, 2h")
-    compare.add_argument("--seed", type=arguments.seed, metavar="S", help="the seed (default: random)")
-    compare.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
-    compare.add_argument("--html", type=Path, metavar="F", help="write a page to look at to a file")
+    arguments.add_budget(compare, "programs for each engine", "1000")
+    arguments.add_reports(compare, "json", "html")
     arguments.add_limits(compare)
     compare.set_defaults(run=_compare, target="dezero", ops=None, laws=None, domain=None)
 
@@ -53,7 +45,7 @@ def _compare(options: argparse.Namespace) -> int:
     for name in names:
         if name not in targets.NAMES:
             raise UsageError(f"no engine is called {name!r}; there are: {', '.join(targets.NAMES)}")
-    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    seed = arguments.seed_of(options)
     scores: list[Score] = []
     for name in names:
         try:
@@ -68,7 +60,10 @@ def _compare(options: argparse.Namespace) -> int:
             scores.append(_scored(options, targets.target_of(port, options), port.who, seed))
     if all(one.tally is None for one in scores):
         raise NotStarted("none of these engines is installed")
-    print(scoreboard.to_text(scores))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console.print(scoreboard.tables(scores, seed))
+    if options.html is None and any(one.broken for one in scores):
+        print("\n--html F shows each program, and the command that replays it")
     arguments.write_if(
         options.json, lambda: json.dumps(scoreboard.to_dict(scores, seed), indent=1) + "\n"
     )
@@ -82,13 +77,13 @@ def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed:
     plan = Plan(
         target.trial,
         target.contracts,
-        [law for law in target.laws if law in LAWS],
+        target.laws,
         seed,
-        None if options.time else options.examples,
+        None if options.time else options.examples or 1000,
         options.time,
         dtypes=engine.dtypes if isinstance(engine, OpaqueEngine) else ("float64",),
     )
-    return scoreboard.score(engine, who, plan, claims_of(engine, "extended"))
+    return scoreboard.score(engine, target.name, who, plan, claims_of(engine, "extended"))
 
 
 def _who(name: str, engine: object) -> str:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
+from dezero.contract import Contract
 from dezero.verify import report, stretches
-from dezero.verify.campaign import Counterexample, Tally
+from dezero.verify.campaign import Tally
 from dezero.verify.catalogue import OPERATIONS
-from dezero.verify.claims import Claims
-from dezero.verify.cli import verifying
+from dezero.verify.claims import PROFILES, Claims
+from dezero.verify.cli import arguments, verifying
 from dezero.verify.cli.arguments import AddCommand, UsageError
-from dezero.verify.coverage import FLOOR_FROM
-from dezero.verify.html_report import Shown
+from dezero.verify.decoded import MOST, Decoded, DecodedError, read
+from dezero.verify.html_report import shown_of
 from dezero.verify.laws import SENTENCES
-from dezero.verify.program import Json
+from dezero.verify.program import FLOATS
+from dezero.verify.protocol import brief
 from dezero.verify.report import Report
-from dezero.verify.stretches import StretchError
 from dezero.verify.target import contract_of
 
-SAME = ("target", "module", "again", "seed", "versions", "profile", "lacking", "not_claimed", "known")
+SAME = (
+    "target", "module", "domains", "again", "seed", "n_stretches", "keep_going", "floor",
+    "profile", "lacking", "not_claimed", "known",
+)  # fmt: skip
 """What must be the same in all parts."""
+MOST_PARTS = 10**6
+"""There are no more parts than `--shard` can name."""
 
 
 def define(add: AddCommand) -> None:
@@ -34,113 +43,162 @@ def define(add: AddCommand) -> None:
     merge.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="what verify --shard I/N --json FILE wrote"
     )
-    merge.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
-    merge.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
-    merge.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
-    merge.add_argument(
-        "--badge", type=Path, metavar="F", help="write the verdict for a badge to a file"
-    )
-    merge.add_argument("--html", type=Path, metavar="F", help="write a page to look at to a file")
+    arguments.add_reports(merge)
     merge.set_defaults(run=_merge)
 
 
 def _merge(options: argparse.Namespace) -> int:
     files: list[Path] = options.files
     try:
-        made = merged({str(path): stretches.read(path) for path in files})
-    except StretchError as error:
+        made = merged([read(path) for path in dict.fromkeys(files)])
+    except DecodedError as error:
         raise UsageError(str(error)) from None
     print(report.summary(made))
     if made.tally.counterexample is not None:
         print()
         print(report.explain(made, made.tally.counterexample), end="")
-    found = made.tally.counterexample
-    verifying.write_reports(options, made, {}, lambda: [] if found is None else [Shown(found)])
+    verifying.write_reports(options, made, {}, lambda: shown_of(made))
     return made.exit_code
 
 
-def merged(reports: dict[str, dict[str, Json]]) -> Report:
-    """The report of a campaign from those of its parts, by the names of their files.
+def merged(reports: list[Decoded]) -> Report:
+    """The report of a campaign from those of its parts.
 
     Raises:
-        StretchError: One is not the report of a part, or they are not all the parts of one campaign.
+        DecodedError: One is not the report of a part, or they are not all the parts of one campaign.
     """
-    names = list(reports)
-    first = reports[names[0]]
+    first = reports[0]
+    first_part, n_parts = _shard(first)
+    contracts = _contracts(first)
     seen: dict[int, str] = {}
     parts: dict[int, Tally] = {}
     standing = Tally()
-    n_parts = 0
-    for name, one in reports.items():
-        match one:
-            case {"shard": [int(i), int(n)], "stretches": dict(given), "standing": dict(own)}:
-                pass
-            case _:
-                raise StretchError(f"{name} is not what verify --shard I/N --json wrote")
-        for key in SAME:
-            if one.get(key) != first.get(key):
-                raise StretchError(
-                    f"{name} and {names[0]} are of different campaigns: "
-                    f"{key} is {one.get(key)!r:.200} and {first.get(key)!r:.200}"
-                )
-        if i in seen or (n_parts and n != n_parts):
-            raise StretchError(
-                f"{name} is part {i}/{n}; {seen.get(i, names[0])} is part {i if i in seen else 1}"
-                f"/{n_parts or n}: expected each part of {n_parts or n} once"
+    for at in reports:
+        i, n = _shard(at)
+        _of_one_campaign(at, first)
+        if i in seen or n != n_parts:
+            raise DecodedError(
+                f"{at.where} is part {i}/{n}; {seen.get(i, first.where)} is part "
+                f"{i if i in seen else first_part}/{n_parts}: "
+                f"expected each part of {n_parts} once"
             )
-        seen[i], n_parts = name, n
-        for number, done in given.items():
-            parts[int(number)] = stretches.from_dict(done, f"{name}: stretch {number}")
-        standing.add(stretches.from_dict(dict[str, Json](own), f"{name}: standing"))
-    missing = [f"{i}/{n_parts}" for i in range(1, n_parts + 1) if i not in seen]
-    if missing:
-        raise StretchError(f"missing: the parts {', '.join(missing)}")
-    keep_going = first.get("keep_going") is True
+        seen[i] = at.where
+        parts |= _stretches(at, i, n, contracts)
+        standing.add(stretches.from_dict(at.inner("standing"), contracts))
+    if len(seen) < n_parts:
+        missing = islice((f"{i}/{n_parts}" for i in range(1, n_parts + 1) if i not in seen), 10)
+        raise DecodedError(
+            f"missing: {n_parts - len(seen)} of {n_parts} parts, among them {', '.join(missing)}"
+        )
+    return _report(first, contracts, parts, standing)
+
+
+def _shard(at: Decoded) -> tuple[int, int]:
+    """Which part of how many a report is of."""
+    if "shard" not in at.record:
+        raise DecodedError(f"{at.where} is no part; expected what verify --shard I/N --json wrote")
+    row = Decoded.row(at.items("shard"), f"{at.where}: shard")
+    n = row.integer(1, 1, MOST_PARTS)
+    return row.integer(0, 1, n), n
+
+
+def _of_one_campaign(at: Decoded, first: Decoded) -> None:
+    """Raises DecodedError unless two reports are of one campaign, and of this version."""
+    for key in SAME:
+        if at.record.get(key) != first.record.get(key):
+            raise DecodedError(
+                f"{at.where} and {first.where} are of different campaigns: {key} is "
+                f"{brief(at.record.get(key), 200)} and {brief(first.record.get(key), 200)}"
+            )
+    versions = at.inner("versions")
+    for name in ("dezero", "numpy", "hypothesis"):
+        if versions.record.get(name) != version(name):
+            raise versions.wrong(name, f"{version(name)}, which puts it together")
+
+
+def _module(at: Decoded) -> str | None:
+    """Where the operations of an engine are imported from; None for a function."""
+    if at.record.get("module") is None:
+        return None
+    module = at.text("module")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise at.wrong("module", "the name of a module")
+    return module
+
+
+def _contracts(at: Decoded) -> dict[str, Contract]:
+    """The operations of a campaign: of an engine some of ours, of a function itself."""
+    operations = at.inner("coverage").inner("operations")
+    if _module(at) is None:
+        if len(operations.record) != 1:
+            raise DecodedError(
+                f"{operations.where}: {len(operations.record)} operations; expected the function alone"
+            )
+        return {op: contract_of(op, 1) for op in operations.record}
+    for op in operations.record:
+        if op not in OPERATIONS:
+            raise DecodedError(f"{operations.where}: {brief(op)}; expected names of operations")
+    return {op: OPERATIONS[op].contract for op in operations.record}
+
+
+def _stretches(at: Decoded, i: int, n: int, ops: Collection[str]) -> dict[int, Tally]:
+    """The stretches of a part by their numbers; raises DecodedError unless all are there."""
+    given = at.inner("stretches")
+    whole = at.integer("n_stretches", 1, MOST)
+    found: dict[int, Tally] = {}
+    for key in given.record:
+        number = int(key) if re.fullmatch(r"-1|0|[1-9][0-9]{0,15}", key) else None
+        if number is None or not (
+            (number == stretches.REPLAYED and i == 1) or (0 <= number < whole and number % n == i - 1)
+        ):
+            raise DecodedError(
+                f"{given.where}: {brief(key)}; expected numbers of stretches of part {i}/{n}, "
+                f"of {whole} in all"
+            )
+        found[number] = stretches.from_dict(given.inner(key), ops)
+    broken = [number for number, tally in found.items() if tally.counterexample is not None]
+    end = min(broken, default=whole) if not at.flag("keep_going") else whole
+    expected = range(i - 1, end, n)
+    missing = next((number for number in expected if number not in found), None)
+    if missing is not None and not at.items("lacking"):  # of what is lacking nothing was tried
+        raise DecodedError(
+            f"{given.where}: {len(given.record)} stretches, without {missing}; "
+            f"expected {len(expected)} or more"
+        )
+    return found
+
+
+def _report(
+    at: Decoded, contracts: Mapping[str, Contract], parts: Mapping[int, Tally], standing: Tally
+) -> Report:
+    laws = at.inner("laws")
+    for law in laws.record:
+        if law not in SENTENCES:
+            raise DecodedError(f"{laws.where}: {brief(law)}; expected names of laws")
+    unclaimed = at.inner("not_claimed")
+    operations = unclaimed.inner("operations")
+    claims = Claims(
+        at.text("profile", PROFILES, f"one of {', '.join(PROFILES)}"),
+        {op: operations.text(op) for op in operations.record},
+        tuple(unclaimed.texts("laws", SENTENCES, "the name of a law")),
+        tuple(at.texts("lacking")),
+    )
+    floor = None if at.record.get("floor") is None else at.texts("floor", FLOATS, " or ".join(FLOATS))
+    keep_going = at.flag("keep_going")
     tally = stretches.together(parts, keep_going=keep_going)
     if tally.counterexample is None:
         tally.add(standing)
-    others = stretches.causes(parts)[1:] if keep_going else []
-    return _report(first, tally, others, names[0])
-
-
-def _report(one: dict[str, Json], tally: Tally, others: Sequence[Counterexample], name: str) -> Report:
-    match one:
-        case {
-            "target": str(target),
-            "seed": int(seed),
-            "again": str(again),
-            "laws": dict(laws),
-            "coverage": {"operations": dict(operations)},
-            "profile": str(profile),
-            "lacking": list(lacking),
-            "not_claimed": {"operations": dict(missing), "laws": list(unclaimed)},
-        } if set(laws) <= set(SENTENCES):
-            module = one.get("module")
-        case _:
-            raise StretchError(f"{name} is no report of verify")
-    contracts = {
-        op: OPERATIONS[op].contract if op in OPERATIONS else contract_of(op, 1) for op in operations
-    }
-    claims = Claims(
-        profile,
-        {op: str(why) for op, why in missing.items()},
-        tuple(str(law) for law in unclaimed),
-        tuple(str(what) for what in lacking),
-    )
-    whole = set(contracts) == set(OPERATIONS) - set(claims.operations)
-    counted = tally.examples >= FLOOR_FROM and tally.counterexample is None
-    dtypes = ("float64", "float32") if tally.coverage.features["float32"] else ("float64",)
-    uncovered = tally.coverage.missing(contracts, dtypes) if whole and counted else []
     return Report(
-        target,
-        module if isinstance(module, str) else None,
-        list(laws),
-        seed,
-        again,
+        at.text("target"),
+        _module(at),
+        list(laws.record),
+        at.count("seed"),
+        at.text("again"),
         contracts,
         tally,
-        uncovered,
+        verifying.uncovered(tally, contracts, floor),
         claims,
-        [stretches.known_of(row) for row in stretches.rows_of(one, "known", name)],
-        others,
+        [stretches.known_of(row) for row in at.rows("known")],
+        stretches.causes(parts)[1:] if keep_going else [],
+        at.text("domains"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,10 @@ def define(add: AddCommand) -> None:
         usage="%(prog)s [options] FILE [TARGET]\n       %(prog)s [options] FILE -- COMMAND ...",
     )
     replay.add_argument(
-        "file", type=Path, metavar="FILE", help="a program or a counterexample, in JSON"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a program or a counterexample, in JSON; - is standard input",
     )
     replay.add_argument(
         "target",
@@ -45,12 +49,13 @@ def define(add: AddCommand) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
+    file: Path = options.file
     try:
-        text = cast(Path, options.file).read_text(encoding="utf-8")  # by argparse's type=
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{options.file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ProgramError(f"{options.file} is not UTF-8: {error.reason}") from None
+        raise ProgramError(f"{file} is not UTF-8: {error.reason}") from None
     program = Program.from_json(_program_in(text))
     arguments.write_if(options.dot, lambda: picture(program).dot)
     arguments.write_if(options.mermaid, lambda: picture(program).mermaid)

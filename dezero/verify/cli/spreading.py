@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
@@ -20,9 +20,10 @@ from dezero.verify import stretches
 from dezero.verify.campaign import STRETCH, Listener, Plan, Progress, Tally, run_stretch
 from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import NotStarted, UsageError
+from dezero.verify.decoded import Decoded, DecodedError
 from dezero.verify.program import Json
 from dezero.verify.report import Report
-from dezero.verify.stretches import Folder, StretchError, known_to_list
+from dezero.verify.stretches import Folder, known_to_list
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -102,9 +103,11 @@ def run(
         raise UsageError("--shard needs --seed: all parts are of one campaign")
     try:
         folder = None if options.resume is None else Folder(options.resume, identity(campaign, plan))
-        done.update({} if folder is None else folder.done())
-    except StretchError as error:
+        kept = {} if folder is None else folder.done(plan)
+    except DecodedError as error:
         raise UsageError(str(error)) from None
+    part, n = options.shard or (1, 1)  # a folder may serve several parts
+    done.update((number, tally) for number, tally in kept.items() if number % n == part - 1)
     begun = time.monotonic() - sum(tally.elapsed for tally in done.values())
 
     def told(part: Tally | None = None) -> None:
@@ -120,7 +123,7 @@ def run(
         if folder is not None:
             try:
                 folder.keep(number, tally)
-            except StretchError as error:
+            except DecodedError as error:
                 raise UsageError(str(error)) from None
         told()
         if not sys.stderr.isatty():
@@ -159,8 +162,11 @@ def _results(
     try:
         with _client(workers, options) as client:
             for number, text in workers.results(client, task, numbers, wanted):
-                yield number, stretches.from_dict(json.loads(text), f"stretch {number}")
-    except workers.WorkersFailed as error:
+                yield (
+                    number,
+                    stretches.from_dict(Decoded(json.loads(text), f"stretch {number}"), plan.contracts),
+                )
+    except (workers.WorkersFailed, DecodedError) as error:  # a worker may have another version
         raise NotStarted(str(error)) from None
 
 
@@ -191,17 +197,25 @@ def identity(campaign: str, plan: Plan) -> dict[str, Json]:
 
 
 def shard_to_dict(
-    options: argparse.Namespace, made: Report, done: Mapping[int, Tally], standing: Tally
+    options: argparse.Namespace,
+    made: Report,
+    plan: Plan,
+    floor: Sequence[str] | None,
+    done: Mapping[int, Tally],
+    standing: Tally,
 ) -> dict[str, Json]:
     """What the JSON report of a part holds, so that it can be put together with the others."""
     if options.shard is None:
         return {}
     return {
         "shard": list[Json](options.shard),
+        "n_stretches": plan.n_stretches,
         "keep_going": bool(options.keep_going),
         "known": [known_to_list(failure) for failure in made.known],
         "again": made.again,
         "module": made.module,
+        "domains": made.domains,
+        "floor": None if floor is None else list[Json](floor),
         "stretches": {str(number): stretches.to_dict(tally) for number, tally in done.items()},
         "standing": stretches.to_dict(standing),
     }

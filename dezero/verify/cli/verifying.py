@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from dezero.contract import Contract
 from dezero.verify import campaign, html_report, report, stretches
 from dezero.verify.campaign import Listener, Plan, Progress, Tally
 from dezero.verify.claims import Claims
@@ -27,14 +27,12 @@ from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
-from dezero.verify.html_report import Shown
+from dezero.verify.pages import Shown
 from dezero.verify.program import Json, Program
 from dezero.verify.report import Report
-from dezero.verify.tracing import Traced, trace
+from dezero.verify.tracing import traced
 from dezero.verify.trial import Certificate
 
-REPLAYED = -1
-"""What comes before the first stretch: the programs of databases."""
 DTYPES: dict[str, tuple[str, ...]] = {
     "float64": ("float64",),
     "float32": ("float32",),
@@ -67,14 +65,7 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         f"or of a Function class; a peer, if it is installed: {', '.join(targets.PEERS)}; "
         "or, behind --, the command of a port",
     )
-    budget = verify.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--examples", type=arguments.count, metavar="N", help="the number of programs (default 1000)"
-    )
-    budget.add_argument("--time", type=arguments.duration, metavar="T", help="how long: 30s, 10m, 2h")
-    verify.add_argument(
-        "--seed", type=arguments.seed, metavar="S", help="the seed (default: random, and shown)"
-    )
+    arguments.add_budget(verify, "programs", "1000, for a function 100")
     verify.add_argument("--laws", type=arguments.names, metavar="A,B", help="only these laws")
     verify.add_argument("--ops", type=arguments.names, metavar="A,B", help="only these operations")
     verify.add_argument(
@@ -99,13 +90,7 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         help="try what is stored there before anything else, and store counterexamples there: a "
         "folder, redis://host:6379, or github:owner/repository, which is only read",
     )
-    verify.add_argument("--json", type=Path, metavar="F", help="write everything to a file")
-    verify.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML to a file")
-    verify.add_argument("--markdown", type=Path, metavar="F", help="write a summary to a file")
-    verify.add_argument("--html", type=Path, metavar="F", help="write a page to look at to a file")
-    verify.add_argument(
-        "--badge", type=Path, metavar="F", help="write the verdict for a badge to a file"
-    )
+    arguments.add_reports(verify)
     verify.add_argument("--save", type=Path, metavar="DIR", help="write counterexamples to a folder")
     standards.define(verify)
     verify.add_argument(
@@ -128,7 +113,7 @@ def claiming(options: argparse.Namespace, port: PortEngine | None) -> tuple[targ
 def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claims) -> int:
     if options.corpus is not None and not claims.lacking:
         return corpora.verify(options.corpus, target)
-    seed: int = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    seed = arguments.seed_of(options)
     plan = plan_of(options, target, seed)
     proved: list[str] = []
 
@@ -142,7 +127,9 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
     tally, standing = Tally(), Tally()
     if not claims.lacking:
         if databases is not None and spreading.is_first(options):
-            parts[REPLAYED] = campaign.replay(plan, databases.programs(plan.contracts, plan.dtypes))
+            parts[stretches.REPLAYED] = campaign.replay(
+                plan, databases.programs(plan.contracts, plan.dtypes)
+            )
         with _progress(plan, target) as listener:
             if spreading.wanted(options):
                 again = _again(options, seed)
@@ -162,7 +149,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
         _again(options, seed),
         target.contracts,
         tally,
-        [] if options.shard else uncovered(plan, tally, options.ops is not None),
+        [] if options.shard else uncovered(tally, target.contracts, floor_of(options, plan)),
         claims,
         plan.known,
         stretches.causes(parts)[1:] if options.keep_going else (),
@@ -186,7 +173,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
     write_reports(
         options,
         made,
-        spreading.shard_to_dict(options, made, parts, standing),
+        spreading.shard_to_dict(options, made, plan, floor_of(options, plan), parts, standing),
         lambda: _shown(made, target),
     )
     arguments.write_if(options.certificates, lambda: "".join(proved))
@@ -227,20 +214,10 @@ def write_reports(
 
 def _shown(made: Report, target: targets.Chosen) -> list[Shown]:
     """The counterexamples of a campaign, each with what is known of its values."""
-    tally = made.tally
-    shown = [Shown(found, known=failure.reason) for failure, found in tally.known.items()]
-    if tally.counterexample is not None:
-        shown = [Shown(found) for found in (tally.counterexample, *made.others)] + shown
-    return [replace(one, traced=_traced(one.found.program, target)) for one in shown]
-
-
-def _traced(program: Program | None, target: targets.Chosen) -> list[Traced]:
-    if program is None or target.prepared is not None:
-        return []  # of a user's function the kit knows the value only
-    try:
-        return trace(target.trial(program))
-    except Exception:  # whatever a target may raise: it did so before, and the report says what
-        return []
+    shown = html_report.shown_of(made)
+    if target.prepared is not None:
+        return shown  # of a user's function the kit knows the value only
+    return [replace(one, traced=traced(target.trial, one.found.program)) for one in shown]
 
 
 def plan_of(options: argparse.Namespace, target: targets.Chosen, seed: int) -> Plan:
@@ -277,11 +254,18 @@ def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
     return dtypes
 
 
-def uncovered(plan: Plan, tally: Tally, narrowed: bool) -> list[str]:
-    """What should have occurred in a campaign over all operations that was long enough, and did not."""
-    if narrowed or plan.programs is not None or tally.examples < FLOOR_FROM or tally.counterexample:
+def floor_of(options: argparse.Namespace, plan: Plan) -> Sequence[str] | None:
+    """The element types that a campaign must cover, if it is over all operations, else None."""
+    return None if options.ops is not None or plan.programs is not None else plan.dtypes
+
+
+def uncovered(
+    tally: Tally, contracts: Mapping[str, Contract], floor: Sequence[str] | None
+) -> list[str]:
+    """What should have occurred in a campaign that was long enough, and did not."""
+    if floor is None or tally.examples < FLOOR_FROM or tally.counterexample:
         return []
-    return tally.coverage.missing(plan.contracts, plan.dtypes)
+    return tally.coverage.missing(contracts, floor)
 
 
 def _again(options: argparse.Namespace, seed: int) -> str:
