@@ -333,3 +333,28 @@ def test_a_program_that_is_not_of_the_function_is_refused(
     (tmp_path / "program.json").write_text(program.to_json(), "utf-8")
     assert cli.main(["replay", "--domain", "0:inf", "program.json", "a_root:root"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_a_function_says_cannot_steer_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = MODULE.replace("return RULE", "raise ValueError('\\x1b[2Jheld')")
+    assert "\\x1b" in text
+    (tmp_path / "hostile_root.py").write_text(text, "utf-8")
+    given = ["--domain", "0:inf@2", "--seed", "1"]
+    assert cli.main(["verify", "hostile_root:root", *given, "--save", "found"]) == 1
+    (file,) = Path("found").iterdir()
+    assert cli.main(["replay", "--domain", "0:inf@2", str(file), "hostile_root:root"]) == 1
+    shown = capsys.readouterr()
+    assert "\\u001b[2Jheld" in shown.out
+    assert "\x1b[2J" not in shown.out + shown.err
+
+
+def test_what_is_no_program_is_refused_by_the_file_s_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text("{", "utf-8")
+    assert cli.main(["replay", str(file)]) == 2
+    assert f"{file}: program: not JSON" in capsys.readouterr().err

@@ -375,9 +375,9 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     lines = [
         f"The law `{found.law}` is broken: {SENTENCES[found.law]}",
         "",
-        f"  {broken.what}",
-        f"  expected  {broken.expected}",
-        f"  found     {broken.found}",
+        f"  {printable(broken.what)}",
+        f"  expected  {printable(broken.expected)}",
+        f"  found     {printable(broken.found)}",
     ]
     if math.isfinite(broken.margin):
         lines.append(f"  margin    {broken.margin:.3g} times the tolerance")

@@ -56,7 +56,10 @@ def _replay(options: argparse.Namespace) -> int:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ProgramError(f"{file} is not UTF-8: {error.reason}") from None
-    program = Program.from_json(_program_in(text))
+    try:
+        program = Program.from_json(_program_in(text))
+    except ProgramError as error:
+        raise ProgramError(f"{file}: {error}") from None
     arguments.write_if(options.dot, lambda: picture(program).dot)
     arguments.write_if(options.mermaid, lambda: picture(program).mermaid)
     with targets.port(options) as port:
@@ -86,10 +89,11 @@ def _replayed(program: Program, target: Chosen) -> int:
         except Broken as broken:
             code = COUNTEREXAMPLE
             print(f"broken      {name}: {law.sentence}")
-            print(f"            {broken.what}: expected {broken.expected}, found {broken.found}")
+            said = f"{broken.what}: expected {broken.expected}, found {broken.found}"
+            print(f"            {report.printable(said)}")
         except Exception as error:  # whatever an engine does with a valid program
             code = COUNTEREXAMPLE
-            print(f"broken      {name}: {type(error).__name__}: {error}")
+            print(f"broken      {name}: {type(error).__name__}: {report.printable(str(error))}")
     print()
     if target.module is None:
         print(f"applied to {', '.join(report.array_text(x) for x in program.inputs)}")
