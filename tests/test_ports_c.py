@@ -30,7 +30,7 @@ FAULTS = {
     "a tie goes to both in full": Fault(
         "side == other ? g / 2 : 0", "side == other ? g : 0", "neg,maximum", "kink"
     ),
-    "what is missing counts as nothing": Fault(
+    "concatenate repeats its first operand": Fault(
         "memcpy(at, xs[k]->data + block * run, run * sizeof *at);",
         "memcpy(at, xs[0]->data + block * run, run * sizeof *at);",
         "mul,split,concatenate",
@@ -127,6 +127,6 @@ def test_a_chain_of_100_000_steps_is_run_and_freed(port: list[str]) -> None:
 
 def test_what_a_request_took_is_given_back(port: list[str]) -> None:
     """Each takes a third of a gigabyte, of which no request may take more than one."""
-    wide = {"op": "broadcast_to", "in": [0], "attrs": {"shape": [2**24, 2]}}
+    wide: dict[str, Json] = {"op": "broadcast_to", "in": [0], "attrs": {"shape": [2**24, 2]}}
     replies = ask(port, *[program(wide, want=["nothing"])] * 5)
     assert replies == [{"id": 1}] * 5

@@ -305,10 +305,11 @@ class Trial(Generic[V]):
             few = [t + SAFETY * e for t, e in zip(few, errors, strict=True)]
         worst = self._worst(what, found, expected, few)
         # The cheaper first: the terms are a part of the spread, for which the engine runs many times.
-        for spread in (lambda: self.roundings_of_terms, lambda: self.spread):
+        for name in ("roundings_of_terms", "spread"):
             if worst is None:
                 break
-            tolerances = [t + SAFETY * s for t, s in zip(few, spread(), strict=True)]
+            rounding: list[Array] = getattr(self, name)  # found when it is asked for
+            tolerances = [t + SAFETY * r for t, r in zip(few, rounding, strict=True)]
             worst = self._worst(what, found, expected, tolerances)
         return worst
 
