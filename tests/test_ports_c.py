@@ -83,7 +83,11 @@ def test_a_planted_fault_is_found_and_shrunk(fault: Fault, tmp_path: Path) -> No
         (program({"op": "sum", "in": [0, 0]}), "internal", "2 operands for sum"),
         (program({"op": "sum", "in": [3]}), "internal", "value 3 of 1"),
         (program({"op": "sum", "in": [0], "n_out": 2}), "internal", "2 outputs"),
-        (program({"op": "sum", "in": [0], "attrs": {"of": 1}}), "internal", "sum: an unknown attribute"),
+        (
+            program({"op": "sum", "in": [0], "attrs": {"of": 1}}),
+            "internal",
+            "sum: an unknown attribute",
+        ),
         (program({"op": "sum", "in": [0]}, seeds=[X]), "shape", "seed 0: [2]"),
         (program({"op": "sum", "in": [0]}, seeds=[]), "shape", "0 seeds, 1 outputs"),
         (
@@ -101,7 +105,11 @@ def test_a_planted_fault_is_found_and_shrunk(fault: Fault, tmp_path: Path) -> No
             "shape",
             "more than 32 axes",
         ),
-        (program({"op": "split", "in": [0], "attrs": {"sections": 0}}), "shape", "0 equal parts of [2]"),
+        (
+            program({"op": "split", "in": [0], "attrs": {"sections": 0}}),
+            "shape",
+            "0 equal parts of [2]",
+        ),
     ],
 )
 def test_it_says_what_is_wrong_and_goes_on(port: list[str], line: str, kind: str, words: str) -> None:
