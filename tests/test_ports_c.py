@@ -135,6 +135,7 @@ def test_a_chain_of_100_000_steps_is_run_and_freed(port: list[str]) -> None:
 
 def test_what_a_request_took_is_given_back(port: list[str]) -> None:
     """Each takes a third of a gigabyte, of which no request may take more than one."""
-    wide: dict[str, Json] = {"op": "broadcast_to", "in": [0], "attrs": {"shape": [2**24, 2]}}
+    attributes: dict[str, Json] = {"shape": [2**24, 2]}
+    wide: dict[str, Json] = {"op": "broadcast_to", "in": [0], "attrs": attributes}
     replies = ask(port, *[program(wide, want=["nothing"])] * 5)
     assert replies == [{"id": 1}] * 5
