@@ -70,8 +70,8 @@ def holds_core(port: Sequence[str], report: Path) -> None:
 
 
 def finds(fault: Fault, port: Sequence[str], report: Path) -> None:
-    """Requires that the fault of a port is found, named by its law, and shrunk."""
-    code, given = verify(port, report, "--examples", "1000", "--ops", fault.ops)
+    """Requires that the fault of a port is found in half a minute, named by its law, and shrunk."""
+    code, given = verify(port, report, "--time", "30s", "--ops", fault.ops)
     assert code == COUNTEREXAMPLE
     found = given["counterexample"]
     assert isinstance(found, dict)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -408,6 +409,100 @@ def test_a_crash_is_shrunk_and_its_last_words_are_shown(
     assert "found     PortError: it closed its output; it ended with exit code 1" in shown
     assert "(1 step)" in shown
     assert "Its standard error ended with:\n\nno exponentials today\n" in shown
+
+
+FORKS = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'])\ntime.sleep(1000)"
+CHANGED = "r = port.answer(request)\n{}\nsay(json.dumps(r).encode() + b'\\n')"
+DIGITS = """r = json.dumps(port.answer(request))
+say(r.replace('"data": [', '"data": [' + '9' * 10**6 + ', ').encode() + b'\\n')"""
+FOUND = {
+    "ends": HOSTILE["ends"][0],
+    "hangs": HOSTILE["hangs"][0],
+    "answers late": "time.sleep(0.6)\nreply(request)",
+    "another id": HOSTILE["another id"][0],
+    "a banner before the reply": "print('exponentials ahead', flush=True)\nreply(request)",
+    "garbage": HOSTILE["garbage"][0],
+    "closes its output": HOSTILE["closes its output"][0],
+    "a gigabyte of errors": "for _ in range(1024): os.write(2, b'x' * 2**20)\ntime.sleep(1000)",
+    "a gigabyte of output": "for _ in range(1024): os.write(1, b'x' * 2**20)\ntime.sleep(1000)",
+    "NaN": CHANGED.format("r['grads'][0]['data'] = [float('nan')] * len(r['grads'][0]['data'])"),
+    "another shape": CHANGED.format("r['values'][0]['shape'].append(1)"),
+    "nested": HOSTILE["nested"][0],
+    "a million digits": DIGITS,
+    "lies about what it has": HOSTILE["lies about what it has"][0],
+    "leaves children": FORKS,
+}
+"""What a port may do when it meets an `exp`."""
+WELL_FORMED = ("another shape", "lies about what it has")
+"""What is a reply, though a wrong one: the port goes on."""
+MOST_KIB = 200_000
+"""How much more memory the kit may take at its peak: a line of 16 MB some times over, no gigabyte."""
+
+
+def living(group: int) -> list[str]:
+    """The processes of a group that run still."""
+    found: list[str] = []
+    for about in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may have ended just now
+            state, _, of_group = about.read_text("utf-8").rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                found.append(about.parent.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to look into")
+@pytest.mark.parametrize("name", FOUND)
+def test_what_a_hostile_port_does_is_shrunk_and_leaves_nothing(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is a counterexample of one step; memory is bounded, and no process lives on."""
+    groups: list[int] = []
+    kill = port.PortProcess.kill
+
+    def counted(process: port.PortProcess) -> int:
+        groups.append(process.pid)
+        return kill(process)
+
+    monkeypatch.setattr(port.PortProcess, "kill", counted)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = folder / "report.json"
+    options = ["--examples", "60", "--ops", "neg,exp", "--program-limit", "0.4", "--json", str(report)]
+    assert verify(*options, "--", *hostile(folder, FOUND[name])) == 1
+    capsys.readouterr()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_KIB
+    found = cast("dict[str, Json]", json.loads(report.read_text("utf-8")))["counterexample"]
+    assert isinstance(found, dict)
+    assert [step.op for step in Program.from_dict(found["program"]).steps] == ["exp"]
+    assert found["law"] == ("value" if name == "another shape" else "runs")
+    if name not in WELL_FORMED:
+        assert len(groups) > 1  # it was ended, and started anew for the next program
+    assert [pid for group in set(groups) for pid in living(group)] == []
+
+
+def test_requests_go_down_the_pipe_together(folder: Path) -> None:
+    engine = PortEngine(hostile(folder, "os._exit(7)"))
+    try:
+        alone = engine.run(GOOD)
+        for result in engine.run_each([GOOD, GOOD, GOOD]):
+            assert [y.tolist() for y in result.values] == [y.tolist() for y in alone.values]
+        with pytest.raises(PortError, match="it closed its output; it ended with exit code 7"):
+            engine.run_each([GOOD, BAD, GOOD])
+        x = np.zeros(50_000)  # each is more than a pipe takes
+        wide = Program((x,), (Step("neg", (0,)),), (1,), (x,))
+        assert [y.size for r in engine.run_each([wide, wide, wide]) for y in r.values] == [x.size] * 3
+    finally:
+        engine.stop()
+
+
+def test_two_replies_to_one_of_several_requests(folder: Path) -> None:
+    """The reply to one is not taken for that to the next."""
+    engine = PortEngine(hostile(folder, "reply(request)\nreply(request)"))
+    try:
+        with pytest.raises(PortError, match=r"id is \d+; expected \d+"):
+            engine.run_each([BAD, GOOD])
+        engine.run(GOOD)
+    finally:
+        engine.stop()
 
 
 # --- ports that never start ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -141,15 +141,17 @@ def test_all_that_goes_through_the_pipe_conforms(monkeypatch: pytest.MonkeyPatch
     seen: set[str] = set()
     ask = PortProcess.ask
 
-    def checked(process: PortProcess, request: dict[str, Json], seconds: float) -> bytes:
-        name = str(request["cmd"])
-        line = ask(process, request, seconds)
+    def checked(
+        process: PortProcess, requests: Sequence[Mapping[str, Json]], seconds: float
+    ) -> Iterator[bytes]:
         answers = {"start": "start_reply", "echo": "echo_reply", "run": "result"}
-        for kind, message in ((name, request), (answers[name], decode(line))):
-            errors = [e.message for e in VALIDATORS[kind].iter_errors(message)]
-            assert errors == [], (kind, errors)
-            seen.add(kind)
-        return line
+        for request, line in zip(requests, ask(process, requests, seconds), strict=True):
+            name = str(request["cmd"])
+            for kind, message in ((name, request), (answers[name], decode(line))):
+                errors = [e.message for e in VALIDATORS[kind].iter_errors(message)]
+                assert errors == [], (kind, errors)
+                seen.add(kind)
+            yield line
 
     monkeypatch.setattr(PortProcess, "ask", checked)
     arguments = ["--seed", "3", "--examples", "100", "--", sys.executable, "-m", "dezero", "serve"]

@@ -254,13 +254,13 @@ def check_linearity(trial: Trial[V]) -> None:
     random = np.random.default_rng(program.n_values)
     others = [np.asarray(random.normal(size=s.shape), s.dtype) for s in program.seeds]
     sums = [np.asarray(s + 2 * o) for s, o in zip(program.seeds, others, strict=True)]
-    zeros = trial.pull(graph, [np.zeros_like(s) for s in program.seeds])
+    none = [np.zeros_like(s) for s in program.seeds]
+    zeros, at_others, found = trial.pull_each(graph, [none, others, sums])
     for i, g in enumerate(zeros):
         if g is not None and np.any(g != 0):
             raise Broken(f"gradient of input {i} for zero cotangents", 0.0, g.tolist())
-    first, second = _filled(trial.run.gradients, program), _filled(trial.pull(graph, others), program)
+    first, second = _filled(trial.run.gradients, program), _filled(at_others, program)
     expected = [f + 2 * s for f, s in zip(first, second, strict=True)]
-    found = trial.pull(graph, sums)
     what = "gradient for a sum of cotangents, of input"
     # The two gradients may nearly cancel: then their own rounding is what counts.
     few = [

@@ -264,12 +264,8 @@ def decode_tensor(decoded: Json, where: str) -> Array:
     data = _expect_list(record.get("data"), f"{where}: data")
     if len(data) != size:
         raise ProgramError(f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}")
-    numbers = [
-        value
-        if isinstance(value, float) and dtype in FLOATS
-        else _decode_number(value, str(dtype), where)
-        for value in data
-    ]
+    plain = dtype in FLOATS and all(type(value) is float for value in data)  # as nearly always
+    numbers = data if plain else [_decode_number(value, str(dtype), where) for value in data]
     return np.array(numbers, dtype=str(dtype)).reshape(shape)
 
 

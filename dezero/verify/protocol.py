@@ -179,7 +179,7 @@ class Result:
 
 def encode(message: Mapping[str, Json]) -> bytes:
     """A message as its line."""
-    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(message).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Json]:
@@ -192,7 +192,7 @@ def decode(line: bytes) -> dict[str, Json]:
         raise ProgramError(f"message: {len(line)} bytes; at most {MAX_BYTES} are read")
     try:
         # JSON and nothing else.
-        decoded = cast(Json, json.loads(line.decode("utf-8"), parse_constant=_refuse_constant))
+        decoded = cast(Json, _DECODER.decode(line.decode("utf-8")))
     except (ValueError, RecursionError) as error:
         raise ProgramError(f"message: not JSON: {error}") from None
     return record(decoded, "message")
@@ -272,3 +272,8 @@ def _as_many(reply: Mapping[str, Json], name: str, n: int, where: str = "") -> l
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f'{name} is not a JSON number; write it as a string: "{name}"')
+
+
+# Made once: `json.dumps` and `json.loads` would make them anew for each message.
+_ENCODER = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -220,6 +220,12 @@ class Trial(Generic[V]):
         self.engine.pull_back(graph, copies(seeds))
         return [self.engine.gradient(leaf) for leaf in leaves]
 
+    def pull_each(
+        self, graph: Graph[V], several: Sequence[Sequence[Array]]
+    ) -> list[list[Array | None]]:
+        """The same for several seeds, one after the other."""
+        return [[kept(g) for g in self.pull(graph, seeds)] for seeds in several]
+
     @cached_property
     def gaps(self) -> dict[int, float]:
         """The distance to a kink for each step, by number, that comes near one."""
@@ -294,13 +300,18 @@ class Trial(Generic[V]):
         """
         if all(_alike(f, e) for f, e in zip(found, expected, strict=True)):
             return None  # to the last bit, as most are: there is nothing to weigh
-        tolerances = [self.few_roundings(e) for e in expected]
+        few = [self.few_roundings(e) for e in expected]
         if errors is not None:
-            tolerances = [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
-        if self._worst(what, found, expected, tolerances) is None:
-            return None
-        tolerances = [t + SAFETY * s for t, s in zip(tolerances, self.spread, strict=True)]
-        return self._worst(what, found, expected, tolerances)
+            few = [t + SAFETY * e for t, e in zip(few, errors, strict=True)]
+        worst = self._worst(what, found, expected, few)
+        # The cheaper first: the terms are a part of the spread, for which the engine runs many times.
+        for name in ("roundings_of_terms", "spread"):
+            if worst is None:
+                break
+            rounding: list[Array] = getattr(self, name)  # found when it is asked for
+            tolerances = [t + SAFETY * r for t, r in zip(few, rounding, strict=True)]
+            worst = self._worst(what, found, expected, tolerances)
+        return worst
 
     def require(
         self,
@@ -351,7 +362,12 @@ class Trial(Generic[V]):
         Besides, the rounding of the terms of which they are summed.
         """
         moved = self._spread_of(self.gradients_of)
-        return [m + self.eps * s for m, s in zip(moved, self.sizes, strict=True)]
+        return [m + r for m, r in zip(moved, self.roundings_of_terms, strict=True)]
+
+    @property
+    def roundings_of_terms(self) -> list[Array]:
+        """The rounding of the terms of which the engine's gradients are summed."""
+        return [self.eps * s for s in self.sizes]
 
     @cached_property
     def sizes(self) -> list[Array]:

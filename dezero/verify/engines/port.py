@@ -49,7 +49,7 @@ SECONDS_TO_RUN = 2.0
 SECONDS_TO_STOP = 1.0
 KEPT = 64 * 1024
 """How many bytes of its standard error are kept: the last ones."""
-MOST_UNREAD = 2
+MOST_UNASKED = 2
 """How many lines are read of a port that writes without being asked."""
 RAW = 500
 """How much of a line that is wrong is shown."""
@@ -97,6 +97,9 @@ class PortProcess:
         assert stderr is not None
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._asked = 0
+        if sys.platform != "win32":
+            os.set_blocking(stdin.fileno(), False)
         self._errors = bytearray()
         self._threads = [
             threading.Thread(target=target, args=(stream,), daemon=True)
@@ -109,35 +112,46 @@ class PortProcess:
         for thread in self._threads:
             thread.start()
 
-    def ask(self, request: Mapping[str, Json], seconds: float) -> bytes:
-        """The line with which the port answers; raises PortError if it does not, in time."""
+    def ask(self, requests: Sequence[Mapping[str, Json]], seconds: float) -> Iterator[bytes]:
+        """The line with which the port answers each of some requests, which go down the pipe together.
+
+        Args:
+            requests: What it is asked.
+            seconds: The time that it has for each.
+
+        Raises:
+            PortError: It does not answer, in time; or it wrote before it was asked.
+        """
         unasked = self._next(0.0)
         if unasked:
             raise PortError(f"it wrote a line that nobody asked for: {brief(unasked, RAW)}")
         if unasked is None:
-            self._send(encode(request))
-        line = self._next(seconds) if unasked is None else unasked
-        if line is None:
-            raise PortError(f"no reply within {seconds:g} s")
-        if not line:
-            raise PortError("it closed its output")
-        if not line.endswith(b"\n"):
-            raise PortError(
-                f"a line longer than {MAX_BYTES} bytes: {brief(line, RAW)}"
-                if len(line) > MAX_BYTES
-                else f"it closed its output in the middle of a line: {brief(line, RAW)}"
-            )
-        return line
+            self._asked += len(requests)
+            self._send(b"".join([encode(request) for request in requests]))
+        for _ in requests:
+            line = self._next(seconds) if unasked is None else unasked
+            if line is None:
+                raise PortError(f"no reply within {seconds:g} s")
+            if not line:
+                raise PortError("it closed its output")
+            if not line.endswith(b"\n"):
+                raise PortError(
+                    f"a line longer than {MAX_BYTES} bytes: {brief(line, RAW)}"
+                    if len(line) > MAX_BYTES
+                    else f"it closed its output in the middle of a line: {brief(line, RAW)}"
+                )
+            yield line
 
-    def _send(self, line: bytes) -> None:
-        """Writes a line: at once if the pipe takes it whole, else the thread does, which may wait."""
-        if sys.platform != "win32" and len(line) <= select.PIPE_BUF:
-            with suppress(OSError, ValueError):  # it may have ended, which its output tells
-                _, ready, _ = select.select((), (self._stdin,), (), 0)
-                if ready:  # for that many bytes
-                    os.write(self._stdin.fileno(), line)
+    def _send(self, lines: bytes) -> None:
+        """Writes lines: at once what the pipe takes, the rest by the thread, which may wait."""
+        if sys.platform != "win32":
+            with suppress(BlockingIOError):
+                try:
+                    lines = lines[os.write(self._stdin.fileno(), lines) :]
+                except (BrokenPipeError, ValueError):  # it has ended, which its output tells
                     return
-        self._requests.put(line)
+        if lines:
+            self._requests.put(lines)
 
     def _next(self, seconds: float) -> bytes | None:
         try:
@@ -172,6 +186,11 @@ class PortProcess:
         return code
 
     @property
+    def pid(self) -> int:
+        """Its number, which is that of its process group, too."""
+        return self._process.pid
+
+    @property
     def errors(self) -> str:
         """The last of what it wrote to its standard error, printable."""
         text = bytes(self._errors).decode("utf-8", "backslashreplace")
@@ -179,17 +198,20 @@ class PortProcess:
 
     def _write(self, stdin: IO[bytes]) -> None:
         with suppress(OSError), stdin:  # it may have ended, which its output tells
-            while (line := self._requests.get()) is not None:
-                stdin.write(line)
-                stdin.flush()
+            while (lines := self._requests.get()) is not None:
+                while lines:
+                    if sys.platform != "win32":
+                        select.select((), (stdin,), ())
+                    lines = lines[os.write(stdin.fileno(), lines) :]
 
     def _read(self, stdout: IO[bytes]) -> None:
-        line = b"\n"
+        line, n_read = b"\n", 0
         with stdout:
             # One reply to one request: a port that writes more is not read on, and blocks.
-            while line.endswith(b"\n") and self._replies.qsize() < MOST_UNREAD:
+            while line.endswith(b"\n") and n_read < self._asked + MOST_UNASKED:
                 line = stdout.readline(MAX_BYTES + 1)
                 self._replies.put(line)
+                n_read += 1
 
     def _read_errors(self, stderr: IO[bytes]) -> None:
         with stderr:
@@ -297,18 +319,26 @@ class PortEngine(OpaqueEngine):
             want: "values" and "vjp"; by default what it claims of these.
             v: For "hvp", an array for each of the first inputs: the Hessian is that over them.
         """
+        (result,) = self.run_each([program], *want, v=v)
+        return result
+
+    def run_each(
+        self, programs: Sequence[Program], *want: str, v: Sequence[Array] = ()
+    ) -> list[Result]:
+        """The same for several programs, of which it is asked before the first reply is read."""
         wanted = frozenset(want) or {"values", "vjp"} & {"values", *self.capabilities.features}
-        wrt = tuple(range(len(v) if "hvp" in wanted else len(program.inputs)))
-        run = Run(self._next_id(), program, wrt, frozenset(wanted), tuple(v))
-        reply = self._ask(run.to_dict())
-        try:
-            if "unsupported" in reply:
-                raise PortError(f"it does not support what it declares: {brief(reply, RAW)}")
-            if "error" in reply:
-                raise PortError(f"it reports an error: {brief(reply['error'], RAW)}")
-            return Result.from_dict(reply, run)
-        except ProgramError as error:
-            raise PortError(f"{error}; the reply: {brief(reply, RAW)}") from None
+        runs = [
+            Run(
+                self._next_id(),
+                program,
+                tuple(range(len(v) if "hvp" in wanted else len(program.inputs))),
+                frozenset(wanted),
+                tuple(v),
+            )
+            for program in programs
+        ]
+        replies = self._ask([run.to_dict() for run in runs])
+        return [_result(reply, run) for reply, run in zip(replies, runs, strict=True)]
 
     # --- requests ---
 
@@ -321,29 +351,34 @@ class PortEngine(OpaqueEngine):
         start: dict[str, Json] = {"cmd": "start", "protocol": PROTOCOL, "kit": __version__}
         line = b""
         try:
-            line = self._process.ask(start, self.seconds_to_start)
+            (line,) = self._process.ask([start], self.seconds_to_start)
             return Capabilities.from_dict(decode(line))
         except (PortError, ProgramError) as error:
             raise self._killed(error, line) from error
 
-    def _ask(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """The reply to a request with a number; whoever does not give one is killed."""
+    def _ask(self, requests: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """The replies to requests with numbers; whoever does not give one is killed."""
         if self._process is None:
             self._start()
         assert self._process is not None
         line = b""
+        replies: list[dict[str, Json]] = []
         try:
-            line = self._process.ask(request, self.seconds_to_run)
-            reply = decode(line)
-            if identity(reply) != identity(request):
-                raise ProgramError(f"id is {identity(reply)}; expected {identity(request)}")
+            for request, line in zip(
+                requests, self._process.ask(requests, self.seconds_to_run), strict=True
+            ):
+                reply = decode(line)
+                if identity(reply) != identity(request):
+                    raise ProgramError(f"id is {identity(reply)}; expected {identity(request)}")
+                replies.append(reply)
+                line = b""  # what is wrong next is not wrong with this one
         except (PortError, ProgramError) as error:
             raise self._killed(error, line) from None
         except BaseException:  # interrupted: the next reply would be that to this request
             self._process.kill()
             self._process = None
             raise
-        return reply
+        return replies
 
     def _killed(self, error: Exception, line: bytes) -> PortError:
         """What to raise after the process was killed for an error."""
@@ -362,7 +397,7 @@ class PortEngine(OpaqueEngine):
     def echo(self, sent: Array) -> None:
         """Raises PortError unless an array comes back as it was."""
         tensor = encode_tensor(sent)
-        reply = self._ask({"cmd": "echo", "id": self._next_id(), "tensor": tensor})
+        (reply,) = self._ask([{"cmd": "echo", "id": self._next_id(), "tensor": tensor}])
         try:
             returned = encode_tensor(decode_tensor(reply.get("tensor"), "echo"))
         except ProgramError as error:
@@ -417,6 +452,18 @@ class PortEngine(OpaqueEngine):
             return [PortOutput(x.data, program=program, of_gradient=True) for x in xs]
         grads = self.run(program, "vjp").grads
         return [_filled(g, x) for g, x in zip(grads, xs, strict=False)]  # the factors are behind
+
+
+def _result(reply: Mapping[str, Json], run: Run) -> Result:
+    """What a reply to a run gives; raises PortError if it is not what was asked for."""
+    try:
+        if "unsupported" in reply:
+            raise PortError(f"it does not support what it declares: {brief(reply, RAW)}")
+        if "error" in reply:
+            raise PortError(f"it reports an error: {brief(reply['error'], RAW)}")
+        return Result.from_dict(reply, run)
+    except ProgramError as error:
+        raise PortError(f"{error}; the reply: {brief(reply, RAW)}") from None
 
 
 def _filled(g: Array | None, x: OpaqueVariable) -> OpaqueVariable:
@@ -474,6 +521,15 @@ class PortTrial(OpaqueTrial):
         super().__init__(engine, program)
         assert isinstance(engine, PortEngine)
         self.port = engine
+
+    def pull_each(
+        self, graph: Graph[OpaqueVariable], several: Sequence[Sequence[Array]]
+    ) -> list[list[Array | None]]:
+        """The gradients for several seeds, asked for together: it takes the way there but once."""
+        assert isinstance(graph, PortGraph)
+        assert graph.result is not None
+        programs = [replace(graph.result[0], seeds=tuple(seeds)) for seeds in several]
+        return [list(result.grads) for result in self.port.run_each(programs, "vjp")]
 
     def _spread_of_moved_values(self) -> list[Array]:
         if not self._moves:
