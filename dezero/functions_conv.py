@@ -484,4 +484,4 @@ def _biased(who: str, y: Variable, b: Operand | None) -> Variable:
     b = as_variable(b)
     if b.shape != y.shape[1:2]:
         raise ValueError(f"{who}: b has shape {b.shape}; expected {y.shape[1:2]}, one for each channel")
-    return add(y, reshape(b, (-1, 1, 1)))
+    return add(y, reshape(b, (*b.shape, 1, 1)))

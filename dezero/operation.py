@@ -320,10 +320,6 @@ class Binary(Single, ABC):
         function._output = variable.node.variable
         return variable
 
-    def wants(self, i: int) -> bool:
-        """See `Function.wants`."""
-        return (self._b_node if i else self._a_node).wanted
-
     @property
     def input_nodes(self) -> tuple[Node, ...]:
         """See `Function.input_nodes`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import tracemalloc
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from dezero.contract import Array
+from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.evaluation import FUNCTIONS, evaluate
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
 from dezero.verify.reference import point
@@ -208,6 +211,22 @@ def test_every_operation_has_a_value_here() -> None:
 def test_every_operation_says_what_it_is() -> None:
     for name, function in FUNCTIONS.items():
         assert function.__doc__, name
+
+
+def defaults(function: Callable[..., object]) -> dict[str, object]:
+    """What may be left out in a call, and what it is then."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_may_be_left_out_is_the_same_as_for_the_operation(name: str) -> None:
+    of_class = defaults(OPERATIONS[name].__init__)
+    found = defaults(FUNCTIONS[name])
+    assert found == {key: of_class[key] for key in found}
+    if name in BOUNDS:
+        of_bound = defaults(BOUNDS[name])
+        assert of_class == {key: of_bound[key] for key in of_class}
 
 
 def test_split_gives_equal_parts() -> None:
