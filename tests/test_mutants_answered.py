@@ -195,3 +195,10 @@ def test_conv2d_simple_is_named_in_its_errors() -> None:
             F.conv2d_simple(x, wrong)
     with pytest.raises(ValueError, match=r"^conv2d_simple: b has shape \(2,\); expected \(1,\)"):
         F.conv2d_simple(x, np.ones((1, 1, 2, 2)), np.ones(2))
+
+
+def test_the_mean_of_one_element_has_a_gradient() -> None:
+    x = core.Variable(np.ones((1, 1, 2, 2)))
+    F.average_pooling(x, 1).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, np.ones((1, 1, 2, 2)))
