@@ -373,6 +373,32 @@ def test_numpys_warnings_are_silent() -> None:
         ("split", [A], {"sections": 3, "axis": 1}, r"sections is 3, n_out is 1"),
         ("split", [np.zeros(0)], {"sections": 10**9, "axis": 0}, r"n_out is 1"),
         ("conv2d", [IMAGE, np.ones((1, 2, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
+        (
+            "conv2d",
+            [IMAGE, np.ones((1, 1, 5, 1))],
+            {"pad": (1, 0)},
+            r": a window of \(5, 1\) has no place on \(2, 3\) with padding \(1, 0\)$",
+        ),
+        (
+            "im2col",
+            [IMAGE],
+            {"kernel_size": (1, 6), "pad": (0, 1)},
+            r": a window of \(1, 6\) has no place on \(2, 3\) with padding \(0, 1\)$",
+        ),
+        (
+            "average_pooling",
+            [IMAGE[:, :, :0]],
+            {"kernel_size": 1, "pad": 1},
+            r": a window of \(1, 1\) has no place on \(0, 3\) with padding \(1, 1\)$",
+        ),
+        ("pooling", [IMAGE], {"kernel_size": 0}, r": 0: expected numbers not below 1$"),
+        (
+            "pooling",
+            [IMAGE],
+            {"kernel_size": 2, "stride": (1, 0)},
+            r": \(1, 0\): expected numbers not below 1$",
+        ),
+        ("pooling", [IMAGE], {"kernel_size": 2, "pad": -1}, r": -1: expected numbers not below 0$"),
         ("deconv2d", [IMAGE, np.ones((2, 1, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
         (
             "deconv2d",
