@@ -290,7 +290,7 @@ def batch_norm(
     y = BatchNorm(eps)(x, gamma, beta)
     axes = _but_channels(x)
     n = x.size // x.shape[1]
-    unbiased = n / (n - 1) if n > 1 else 1.0
+    unbiased = n / max(n - 1, 1)
     mean += (1 - decay) * (x.data.mean(axes) - mean)
     var += (1 - decay) * (x.data.var(axes) * unbiased - var)
     return y
