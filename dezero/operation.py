@@ -320,6 +320,10 @@ class Binary(Single, ABC):
         function._output = variable.node.variable
         return variable
 
+    def wants(self, i: int) -> bool:
+        """See `Function.wants`."""
+        return (self._a_node, self._b_node)[i].wanted
+
     @property
     def input_nodes(self) -> tuple[Node, ...]:
         """See `Function.input_nodes`."""
