@@ -192,7 +192,13 @@ def roll(x: Array, shift: int, axis: int | None = None) -> Array:
 
 
 def pad(x: Array, pad_width: tuple[tuple[int, int], ...]) -> Array:
-    """Zeros put before and after, for each axis."""
+    """Zeros put before and after, for each axis.
+
+    Raises:
+        ValueError: There is not one pair for each axis, or a number is negative.
+    """
+    if len(pad_width) != x.ndim:  # NumPy would take one pair for all axes
+        raise ValueError(f"pad: pad_width is {pad_width}; expected {x.ndim} pairs, one for each axis")
     return np.pad(x, pad_width) if x.ndim else x.copy()  # NumPy refuses 0-d arrays
 
 

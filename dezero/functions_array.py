@@ -324,8 +324,7 @@ class CumSum(
         return arrays.cumsum(x, self.axis)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        axis = 0 if self.axis is None else self.axis
-        return xp.reshape(xp.flip(xp.cumsum(xp.flip(gy, axis), axis), axis), x.shape)
+        return xp.reshape(xp.flip(xp.cumsum(xp.flip(gy, self.axis), self.axis), self.axis), x.shape)
 
 
 class LogSumExp(

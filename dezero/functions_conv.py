@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Pair, Shape, Windows, as_array, both_axes, four_axes
+from dezero.arrays import Pair, Shape, Windows, as_array, four_axes
 from dezero.arrays import col2im as col2im_array
 from dezero.arrays import im2col as im2col_array
 from dezero.contract import (
@@ -224,7 +224,7 @@ class WindowPooling(Operation):
         self.stride = stride
         self.pad = pad
 
-    def windows(self, who: str, x: Array) -> Windows:
+    def windows(self, who: str, x: Tensor) -> Windows:
         """The windows over x."""
         return Windows(who, x.shape, self.kernel_size, self.stride, self.pad)
 
@@ -253,7 +253,7 @@ class Pooling(
 ):
     """The largest element of each window; padding is never the largest."""
 
-    def windows(self, who: str, x: Array) -> Windows:
+    def windows(self, who: str, x: Tensor) -> Windows:
         windows = super().windows(who, x)
         (kh, kw), (ph, pw) = windows.kernel, windows.pad
         if ph >= kh or pw >= kw:  # then a window meets nothing but padding
@@ -324,7 +324,7 @@ class AveragePooling(
         return as_array(y / math.prod(windows.kernel))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        kernel = both_axes("average_pooling", "kernel_size", self.kernel_size, 1)
+        kernel = self.windows("average_pooling", x).kernel
         share = self.spread(xp, gy / math.prod(kernel))
         col = xp.broadcast_to(share, (*gy.shape[:2], *kernel, *gy.shape[2:]))
         return self.returned(xp, col, x)
@@ -484,4 +484,4 @@ def _biased(who: str, y: Variable, b: Operand | None) -> Variable:
     b = as_variable(b)
     if b.shape != y.shape[1:2]:
         raise ValueError(f"{who}: b has shape {b.shape}; expected {y.shape[1:2]}, one for each channel")
-    return add(y, reshape(b, (-1, 1, 1)))
+    return add(y, reshape(b, (*b.shape, 1, 1)))

@@ -243,7 +243,7 @@ def _but_channels(x: Variable) -> tuple[int, ...]:
 def _channels(parameter: Operand, x: Variable) -> Variable:
     """A number for each channel, so that it broadcasts to x."""
     parameter = as_variable(parameter)
-    return parameter.reshape(-1, *(1,) * (x.ndim - 2)) if x.ndim > 2 else parameter
+    return parameter.reshape(*parameter.shape, *(1,) * (x.ndim - 2))
 
 
 def batch_norm(
@@ -290,7 +290,7 @@ def batch_norm(
     y = BatchNorm(eps)(x, gamma, beta)
     axes = _but_channels(x)
     n = x.size // x.shape[1]
-    unbiased = n / (n - 1) if n > 1 else 1.0
+    unbiased = n / max(n - 1, 1)
     mean += (1 - decay) * (x.data.mean(axes) - mean)
     var += (1 - decay) * (x.data.var(axes) * unbiased - var)
     return y
@@ -335,7 +335,7 @@ def _shaped(function: str, t: Operand, x: Variable) -> Variable:
     t = as_variable(t)
     if t.size != x.size:
         raise ValueError(f"{function}: t has shape {t.shape}; expected {x.shape}")
-    return t if t.shape == x.shape else t.reshape(x.shape)
+    return t.reshape(x.shape)
 
 
 class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):

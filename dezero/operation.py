@@ -322,7 +322,7 @@ class Binary(Single, ABC):
 
     def wants(self, i: int) -> bool:
         """See `Function.wants`."""
-        return (self._b_node if i else self._a_node).wanted
+        return (self._a_node, self._b_node)[i].wanted
 
     @property
     def input_nodes(self) -> tuple[Node, ...]:

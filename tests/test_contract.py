@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,7 +36,7 @@ from dezero.contract import (
     Smoothness,
     interval,
 )
-from dezero.graph import ARRAYS, Node, stand_in
+from dezero.graph import ARRAYS, VARIABLES, Node, grad, stand_in
 from dezero.operation import Composite, Operation
 
 CLASSES: list[type[Operation | Composite]] = [
@@ -56,7 +56,7 @@ P = np.array([[0.9, 0.4, 0.2], [0.3, 0.7, 0.8]])
 IMAGES = np.random.default_rng(4).permutation(12).reshape(1, 2, 3, 2) / 8.0
 KERNELS = np.random.default_rng(5).normal(size=(1, 2, 2, 1))
 WINDOW: dict[str, Any] = {"kernel_size": 2, "stride": (1, 2), "pad": (0, 1)}
-REDUCED: dict[str, Any] = {"axis": 1, "keepdims": False}
+REDUCED: dict[str, Any] = {"axis": 1, "keepdims": True}
 
 
 def _each(names: Sequence[str], example: Example) -> dict[str, Example]:
@@ -102,23 +102,32 @@ EXAMPLES: dict[str, Example] = {
     "lstm_cell": ({}, [X, Y, P, X * Y, Y - X]),
     **_each(("batch_norm", "layer_norm"), ({"eps": 0.1}, [X, P[0], Y[1]])),
     "conv2d": ({"stride": 2, "pad": 1}, [IMAGES, KERNELS]),
-    "deconv2d": ({"stride": (1, 2), "pad": 0, "outsize": None}, [IMAGES, KERNELS.swapaxes(0, 1)]),
-    "conv2d_grad_w": ({"kernel_size": 2, "stride": 1, "pad": 0}, [IMAGES, KERNELS]),
-    "im2col": ({**WINDOW, "to_matrix": True}, [IMAGES]),
-    "col2im": ({"input_shape": (1, 1, 3, 2), **WINDOW, "to_matrix": True}, [np.resize(X, (4, 4))]),
+    "deconv2d": (
+        {"stride": (1, 2), "pad": (1, 0), "outsize": (2, 4)},
+        [IMAGES, KERNELS.swapaxes(0, 1)],
+    ),
+    "conv2d_grad_w": ({"kernel_size": 2, "stride": (2, 1), "pad": (1, 0)}, [IMAGES, KERNELS]),
+    "im2col": ({**WINDOW, "to_matrix": False}, [IMAGES]),
+    "col2im": (
+        {"input_shape": (1, 1, 3, 2), **WINDOW, "to_matrix": False},
+        [np.resize(X, (1, 1, 2, 2, 2, 2))],
+    ),
     **_each(("pooling", "average_pooling"), (WINDOW, [IMAGES])),
 }
 
 
-def applied(name: str) -> tuple[Operation, list[Variable], list[Array]]:
+def applied(
+    name: str, change: Callable[[Array], Array] = np.asarray
+) -> tuple[Operation, list[Variable], list[Array]]:
     """A recorded application of the operation, its operands, and the cotangents for its outputs."""
-    attributes, operands = EXAMPLES[name]
+    attributes, given = EXAMPLES[name]
+    operands = [change(x) for x in given]
     operation = WITH_A_RULE[name](**attributes)
     xs = [Variable(x) for x in operands]
     y = operation(*xs)
     ys = y if isinstance(y, list) else [y]
     rng = np.random.default_rng(0)
-    return operation, xs, [rng.uniform(0.5, 1.5, v.shape) for v in ys]
+    return operation, xs, [rng.uniform(0.5, 1.5, v.shape).astype(v.dtype) for v in ys]
 
 
 def test_every_operation_has_an_example() -> None:
@@ -165,6 +174,50 @@ def test_attributes_are_the_constructor_s(name: str) -> None:
     if isinstance(made, Operation):
         assert made.attributes == attributes
     assert cls.contract.arity in (None, len(operands))
+
+
+def defaults(function: Callable[..., object]) -> dict[str, object]:
+    """What may be left out in a call, and what it is then."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"power"}))
+def test_what_may_be_left_out_is_the_same_for_a_class_and_its_function(name: str) -> None:
+    attributes = OPERATIONS[name].contract.attributes
+    of_function = defaults(getattr(F, name))
+    of_class = {key: value for key, value in of_function.items() if key in attributes}
+    assert defaults(OPERATIONS[name].__init__) == of_class
+    for key, value in of_class.items():  # or the examples would not tell whether it is passed on
+        assert EXAMPLES[name][0][key] != value
+
+
+def test_what_may_be_left_out_is_the_same_for_the_simple_functions() -> None:
+    simple = [name for name in vars(F) if name.endswith("_simple")]
+    assert len(simple) > 5
+    for name in simple:
+        assert defaults(getattr(F, name)) == defaults(getattr(F, name.removesuffix("_simple")))
+    assert defaults(F.Pooling2DGrad) == defaults(F.Pooling)
+
+
+STATISTICS = {"mean": np.zeros(3), "var": np.ones(3)}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"power", "dropout"}))  # one draws its mask
+def test_a_function_hands_its_attributes_and_operands_on(name: str) -> None:
+    attributes, operands = EXAMPLES[name]
+    function, expected = getattr(F, name), outputs(name, operands)
+    left, given = list(operands), {**attributes, **STATISTICS} if name == "batch_norm" else attributes
+    arguments: dict[str, object] = {}
+    for parameter in inspect.signature(function).parameters:
+        if parameter in given:
+            arguments[parameter] = given[parameter]
+        elif left:
+            arguments[parameter] = left if OPERATIONS[name].contract.arity is None else left.pop(0)
+    y = function(**arguments)
+    found = y if isinstance(y, (list, tuple)) else [y]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data, strict=True)
 
 
 @pytest.mark.parametrize("name", COMPOSITES)
@@ -262,6 +315,44 @@ def test_a_rule_reads_what_is_saved_and_no_more(name: str) -> None:
             assert not np.array_equal(_joined(blind), _joined(truth))
 
 
+@pytest.mark.parametrize("name", sorted(set(WITH_A_RULE) - {"astype"}))  # its engine gives float32 back
+def test_a_rule_keeps_the_precision_of_its_cotangents(name: str) -> None:
+    operation, _, gys = applied(name, lambda x: x.astype(np.float32))
+    assert {gy.dtype for gy in gys} == {np.dtype(np.float32)}
+    assert {gx.dtype for _, gx in operation.pull(ARRAYS, gys) if gx is not None} == {gys[0].dtype}
+
+
+def tied(x: Array) -> Array:
+    """The same number everywhere, on all kinks that the examples have but those at zero."""
+    return np.full(x.shape, 0.5)
+
+
+@pytest.mark.parametrize("change", [np.asarray, tied], ids=["apart", "tied"])
+@pytest.mark.parametrize("name", sorted(set(WITH_A_RULE) - {"astype"}))
+def test_a_rule_is_linear_in_the_cotangents_in_both_readings(
+    name: str, change: Callable[[Array], Array]
+) -> None:
+    operation, xs, gys = applied(name, change)
+    once = [gx for _, gx in operation.pull(ARRAYS, gys)]
+    fourfold = [gx for _, gx in operation.pull(ARRAYS, [4.0 * gy for gy in gys])]
+    seeds = [Variable(gy) for gy in gys]
+    recorded = [gx for _, gx in operation.pull(VARIABLES, seeds)]
+    total = Variable(np.array(0.0))
+    for i, (gx, four, variable) in enumerate(zip(once, fourfold, recorded, strict=True)):
+        assert gx is not None
+        assert variable is not None
+        assert np.all(np.isfinite(gx))
+        np.testing.assert_array_equal(four, 4.0 * gx)
+        np.testing.assert_array_equal(variable.data, gx)
+        total = total + F.sum(variable * np.cos(np.arange(gx.size) + i).reshape(gx.shape))
+    # What is linear equals its derivative times itself.
+    pulled = grad(total, seeds)
+    along = sum(float(np.vdot(g.data, gy)) for g, gy in zip(pulled, gys, strict=True))
+    np.testing.assert_allclose(along, total.data, rtol=1e-12, atol=1e-14)
+    if WITH_A_RULE[name].contract.smoothness in (Smoothness.LINEAR, Smoothness.PIECEWISE):
+        assert not any(np.any(g.data) for g in grad(total, xs))
+
+
 @pytest.mark.parametrize("name", WITH_A_RULE)
 def test_a_rule_may_leave_out_only_what_nobody_can_see(name: str) -> None:
     operation, xs, gys = applied(name)
@@ -296,8 +387,8 @@ def test_a_rule_that_promises_new_arrays_gives_no_other(name: str) -> None:
 
 
 def test_some_rules_promise_new_arrays() -> None:
-    assert {name for name, kind in WITH_A_RULE.items() if kind.fresh} >= {"matmul", "conv2d"}
-    assert not WITH_A_RULE["add"].fresh  # whose two cotangents are one array
+    fresh = {name: kind.fresh for name, kind in WITH_A_RULE.items() if kind.fresh is not False}
+    assert fresh == dict.fromkeys(("matmul", "conv2d", "deconv2d", "conv2d_grad_w"), True)
 
 
 # ------------------------------------------------------------------------------------------ clearances

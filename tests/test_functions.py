@@ -524,7 +524,7 @@ MISTAKES: list[tuple[Callable[[Variable], Any], Any, str]] = [
     (lambda x: F.cumsum(x, 4), np.exceptions.AxisError, "CumSum"),
     (lambda x: F.logsumexp(x, 4), np.exceptions.AxisError, "LogSumExp"),
     (lambda x: F.sum(x, (0, 0)), ValueError, "Sum"),
-    (lambda x: F.pad(x, ((1, 1),) * 3), ValueError, "Pad"),
+    *((lambda x, n=n: F.pad(x, ((1, 1),) * n), ValueError, "Pad") for n in (0, 1, 3)),
     (lambda x: F.pad(x, ((-1, 1),) * 2), ValueError, "Pad"),
 ]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from dezero import core, functions
+import dezero.functions as F
+from dezero import core
 from dezero.contract import REALS, Array, Shapes
 from dezero.core_simple import Function, Variable, as_array
 from dezero.graph import Namespace, T
@@ -116,7 +117,7 @@ def test_what_the_rules_call_their_operands() -> None:
 
 OPERATIONS = [
     operation
-    for module in (core, functions)
+    for module in (core, F)
     for operation in vars(module).values()
     if isinstance(operation, type)
     and issubclass(operation, (Unary, Binary))
@@ -127,3 +128,78 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_rule_saves_nothing_but_its_operands_and_its_value(operation: type[Operation]) -> None:
     assert operation.contract.saves <= {*operation.operand_names, "y"}
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
+def test_between_bounds_that_meet_clip_is_constant(bounds: tuple[float, float]) -> None:
+    x = core.Variable(np.array([0.0, 1.0, 1.5, 2.0]))
+    F.clip(x, *bounds).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, np.zeros(4))
+
+
+def test_where_keeps_a_mask_whatever_the_condition_was() -> None:
+    y = F.where(np.array([0, 2]), np.ones(2), np.zeros(2))
+    assert_array_equal(y.data, [0.0, 1.0])
+    assert isinstance(y.creator, F.Where)
+    assert y.creator.condition.dtype == np.bool_
+
+
+def test_logsumexp_beside_an_infinity_is_silent() -> None:
+    y = F.logsumexp(core.Variable(np.array([np.inf, 1000.0])))
+    assert_array_equal(y.data, np.array(np.inf), strict=True)
+
+
+@pytest.mark.parametrize("n", [2, 6])  # the value is rounded down, or up
+def test_the_shares_of_logsumexp_are_right_where_its_value_is_rounded(n: int) -> None:
+    x = core.Variable(np.full(n, 4e15))
+    F.logsumexp(x).backward()
+    assert x.grad is not None
+    assert_allclose(x.grad.data, np.full(n, 1 / n), rtol=1e-15)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25])
+def test_dropout_keeps_what_is_drawn_at_the_ratio(
+    ratio: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np.random, "random", lambda shape: np.full(shape, ratio))
+    assert_array_equal(F.dropout(np.ones(3), ratio).data, np.full(3, 1 / (1 - ratio)))
+
+
+def test_the_running_variance_of_a_batch_of_two_is_unbiased() -> None:
+    mean, var = np.zeros(1), np.ones(1)
+    F.batch_norm(np.array([[1.0], [5.0]]), np.ones(1), np.zeros(1), mean, var, decay=0.75)
+    assert_array_equal(mean, [0.75])
+    assert_array_equal(var, [0.75 + 0.25 * 8])
+
+
+def test_the_label_that_is_named_is_the_wrong_one() -> None:
+    with pytest.raises(IndexError, match=re.escape("the label 3 is not within 0 … 2")):
+        F.softmax_cross_entropy(np.zeros((3, 3)), np.array([0, 3, 2]))
+    with pytest.raises(IndexError, match=re.escape("the label -1 is not within 0 … 2")):
+        F.softmax_cross_entropy(np.zeros((3, 3)), np.array([0, 2, -1]))
+
+
+@pytest.mark.parametrize("pad", [(2, 0), (0, 3), (3, 0), (0, 4)])
+@pytest.mark.parametrize("name", ["pooling", "pooling_simple"])
+def test_a_window_in_the_padding_is_refused_by_name(name: str, pad: tuple[int, int]) -> None:
+    function = {"pooling": F.pooling, "pooling_simple": F.pooling_simple}[name]
+    message = f"{name}: pad is {pad}; expected less than kernel_size, (2, 3)"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}(\n|$)"):
+        function(np.ones((1, 1, 4, 4)), (2, 3), 1, pad)
+
+
+def test_conv2d_simple_is_named_in_its_errors() -> None:
+    x = np.ones((1, 1, 4, 4))
+    for wrong in (np.ones((1, 1, 2)), np.ones((1, 1, 5, 5))):
+        with pytest.raises(ValueError, match=r"^conv2d_simple: "):
+            F.conv2d_simple(x, wrong)
+    with pytest.raises(ValueError, match=r"^conv2d_simple: b has shape \(2,\); expected \(1,\)"):
+        F.conv2d_simple(x, np.ones((1, 1, 2, 2)), np.ones(2))
+
+
+def test_the_mean_of_one_element_has_a_gradient() -> None:
+    x = core.Variable(np.ones((1, 1, 2, 2)))
+    F.average_pooling(x, 1).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, np.ones((1, 1, 2, 2)))

@@ -19,6 +19,7 @@ from dezero.verify.oracles import (
     complex_step_along,
     enclose_along,
     enclose_gradient,
+    enclose_product,
     enclose_root,
     enclose_second,
     enclose_values,
@@ -315,6 +316,31 @@ def test_a_second_derivative_in_closed_form() -> None:
     assert enclose_second(program, [one, zero]).mid == 10.0
     assert enclose_second(program, [one, one]).mid == 10.0 + 2 * 6.0
     assert enclose_second(program, [zero, one]).mid == 0.0
+
+
+def test_a_product_with_the_hessian_in_closed_form() -> None:
+    program = Program(
+        (np.array([3.0, 7.0]), np.array(5.0)),
+        (Step("square", (0,)), Step("mul", (2, 1))),
+        (3,),
+        (np.array([1.0, -2.0]),),
+    )
+    v = [np.array([1.0, 0.5]), np.array(-0.25)]
+    of_x, of_factor = enclose_product(program, v)
+    np.testing.assert_array_equal(of_x.mid, [10.0 + 6.0 * -0.25, -2 * (10.0 * 0.5 + 14.0 * -0.25)])
+    np.testing.assert_array_equal(of_factor.mid, 6.0 - 2 * 14.0 * 0.5)
+    assert np.all(of_x.rad == 0)
+    assert of_factor.rad == 0
+
+
+def test_products_with_the_hessian_enclose_the_second_derivative() -> None:
+    program = composed()
+    v = [np.round(d, 3) for d in directions(program, 1)]
+    v = [np.asarray(d.astype(np.float32), np.float64) for d in v]
+    products = enclose_product(program, v)
+    assert [h.mid.shape for h in products] == [x.shape for x in program.inputs]
+    along = sum(float(np.vdot(h.mid, d)) for h, d in zip(products, v, strict=True))
+    assert enclose_second(program, v).contains(along, 1e-13)
 
 
 def test_inputs_of_float32_are_taken_exactly() -> None:

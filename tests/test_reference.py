@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import tracemalloc
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from dezero.contract import Array
+from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.evaluation import FUNCTIONS, evaluate
 from dezero.verify.program import MAX_ELEMENTS, Program, ProgramError, Step
 from dezero.verify.reference import point
@@ -210,6 +213,22 @@ def test_every_operation_says_what_it_is() -> None:
         assert function.__doc__, name
 
 
+def defaults(function: Callable[..., object]) -> dict[str, object]:
+    """What may be left out in a call, and what it is then."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_may_be_left_out_is_the_same_as_for_the_operation(name: str) -> None:
+    of_class = defaults(OPERATIONS[name].__init__)
+    found = defaults(FUNCTIONS[name])
+    assert found == {key: of_class[key] for key in found}
+    if name in BOUNDS:
+        of_bound = defaults(BOUNDS[name])
+        assert of_class == {key: of_bound[key] for key in of_class}
+
+
 def test_split_gives_equal_parts() -> None:
     first, second = run("split", A.T[:2], sections=2, axis=0, n_out=2)
     np.testing.assert_array_equal(first, [[1.0, 4.0]])
@@ -354,6 +373,32 @@ def test_numpys_warnings_are_silent() -> None:
         ("split", [A], {"sections": 3, "axis": 1}, r"sections is 3, n_out is 1"),
         ("split", [np.zeros(0)], {"sections": 10**9, "axis": 0}, r"n_out is 1"),
         ("conv2d", [IMAGE, np.ones((1, 2, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
+        (
+            "conv2d",
+            [IMAGE, np.ones((1, 1, 5, 1))],
+            {"pad": (1, 0)},
+            r": a window of \(5, 1\) has no place on \(2, 3\) with padding \(1, 0\)$",
+        ),
+        (
+            "im2col",
+            [IMAGE],
+            {"kernel_size": (1, 6), "pad": (0, 1)},
+            r": a window of \(1, 6\) has no place on \(2, 3\) with padding \(0, 1\)$",
+        ),
+        (
+            "average_pooling",
+            [IMAGE[:, :, :0]],
+            {"kernel_size": 1, "pad": 1},
+            r": a window of \(1, 1\) has no place on \(0, 3\) with padding \(1, 1\)$",
+        ),
+        ("pooling", [IMAGE], {"kernel_size": 0}, r": 0: expected numbers not below 1$"),
+        (
+            "pooling",
+            [IMAGE],
+            {"kernel_size": 2, "stride": (1, 0)},
+            r": \(1, 0\): expected numbers not below 1$",
+        ),
+        ("pooling", [IMAGE], {"kernel_size": 2, "pad": -1}, r": -1: expected numbers not below 0$"),
         ("deconv2d", [IMAGE, np.ones((2, 1, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
         (
             "deconv2d",
