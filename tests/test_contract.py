@@ -214,8 +214,8 @@ def test_a_function_hands_its_attributes_and_operands_on(name: str) -> None:
             arguments[parameter] = given[parameter]
         elif left:
             arguments[parameter] = left if OPERATIONS[name].contract.arity is None else left.pop(0)
-    y = function(**arguments)
-    found = y if isinstance(y, (list, tuple)) else [y]
+    y: Variable | Sequence[Variable] = function(**arguments)
+    found = [y] if isinstance(y, Variable) else y
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one.data, other.data, strict=True)
 

@@ -162,7 +162,10 @@ def test_the_shares_of_logsumexp_are_right_where_its_value_is_rounded(n: int) ->
 def test_dropout_keeps_what_is_drawn_at_the_ratio(
     ratio: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(np.random, "random", lambda shape: np.full(shape, ratio))
+    def drawn(shape: tuple[int, ...]) -> Array:
+        return np.full(shape, ratio)
+
+    monkeypatch.setattr(np.random, "random", drawn)
     assert_array_equal(F.dropout(np.ones(3), ratio).data, np.full(3, 1 / (1 - ratio)))
 
 
