@@ -101,6 +101,7 @@ NAVIGATION = {
         "../examples/README": "Examples",
         "../examples/ports/js/README": "A port to JavaScript",
         "../examples/ports/rust/README": "A port to Rust",
+        "../examples/ports/c/README": "A port to C",
         "../tests/mutation/README": "How mutants are made",
     },
 }

@@ -100,6 +100,10 @@ NOT_RUN = MappingProxyType(
             "cargo build": ELSEWHERE + "tests/test_ports_rust.py",
             "$ dezero verify": "takes a minute; tests/test_ports_rust.py tries fewer programs",
         },
+        "examples/ports/c/README.md": {
+            "cc ": ELSEWHERE + "tests/test_ports_c.py",
+            "$ dezero verify": "what the first version held; tests/test_ports_c.py asks today's",
+        },
         "docs/ports.md": {"[": "a form with a free text; tests/test_port.py"},
     }
 )
