@@ -58,6 +58,13 @@ def verify(port: Sequence[str], report: Path, *options: str) -> tuple[int, dict[
     return code, cast("dict[str, Json]", json.loads(report.read_text("utf-8")))  # as the kit writes it
 
 
+def compiled(*command: str) -> list[str]:
+    """Runs a compiler; the command that starts the program that it made, which stands behind -o."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [command[command.index("-o") + 1]]
+
+
 def holds_core(port: Sequence[str], report: Path) -> None:
     """Requires that a port holds, with every operation of the profile `core`."""
     code, given = verify(port, report, "--profile", "core", "--examples", "150")
@@ -77,6 +84,29 @@ def finds(fault: Fault, port: Sequence[str], report: Path) -> None:
     assert isinstance(found, dict)
     assert found["law"] == fault.law
     assert len(Program.from_dict(found["program"]).steps) <= MOST_STEPS
+
+
+def refuses(port: Sequence[str], line: str, kind: str, words: str) -> None:
+    """Requires that a port says what is wrong with a line, and goes on."""
+    wrong, right = ask(port, line, program({"op": "sum", "in": [0]}))
+    assert isinstance(wrong["error"], dict)
+    assert wrong["error"]["kind"] == kind
+    assert words in str(wrong["error"]["message"])
+    assert (right["values"], right["grads"]) == ([SEED], [ONES])
+
+
+def lacks(port: Sequence[str], op: str, shown: str, message: str) -> None:
+    """Requires that a port calls an operation that it has not unsupported, and ends when told to."""
+    echo = json.dumps({"cmd": "echo", "id": 2, "tensor": X})
+    (reply,) = ask(port, program({"op": op, "in": [0]}), json.dumps({"cmd": "stop"}), echo)
+    assert reply == {"id": 1, "unsupported": {"op": shown}, "message": message}
+
+
+def runs_a_chain(port: Sequence[str], length: int = 100_000) -> None:
+    """Requires that a port runs a chain of so many steps, and frees it, without recursion."""
+    nodes: Json = [{"op": "neg", "in": [i]} for i in range(length)]
+    (reply,) = ask(port, program({}, inputs=[SEED], nodes=nodes, outputs=[length]))
+    assert (reply["values"], reply["grads"]) == ([SEED], [SEED])
 
 
 def ask(port: Sequence[str], *lines: str) -> list[dict[str, Json]]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from ports import ONES, PORTS, SEED, Fault, X, ask, finds, holds_core, program
+from ports import (
+    PORTS,
+    Fault,
+    X,
+    ask,
+    compiled,
+    finds,
+    holds_core,
+    lacks,
+    program,
+    refuses,
+    runs_a_chain,
+)
 
 from dezero.verify.program import Json
 
@@ -43,9 +53,7 @@ def build(source: Path, program: Path, *options: str) -> list[str]:
     """Builds a port; the command that starts it."""
     assert CC is not None
     command = [CC, "-std=c11", "-O2", *options, "-o", str(program), str(source), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [str(program)]
+    return compiled(*command)
 
 
 @pytest.fixture(scope="module")
@@ -113,24 +121,15 @@ def test_a_planted_fault_is_found_and_shrunk(fault: Fault, tmp_path: Path) -> No
     ],
 )
 def test_it_says_what_is_wrong_and_goes_on(port: list[str], line: str, kind: str, words: str) -> None:
-    wrong, right = ask(port, line, program({"op": "sum", "in": [0]}))
-    assert isinstance(wrong["error"], dict)
-    assert wrong["error"]["kind"] == kind
-    assert words in str(wrong["error"]["message"])
-    assert (right["values"], right["grads"]) == ([SEED], [ONES])
+    refuses(port, line, kind, words)
 
 
 def test_an_operation_that_it_has_not_is_unsupported_and_stop_ends_it(port: list[str]) -> None:
-    echo = json.dumps({"cmd": "echo", "id": 2, "tensor": X})
-    (reply,) = ask(port, program({"op": 's"\\pin\u00e9', "in": [0]}), json.dumps({"cmd": "stop"}), echo)
-    assert reply == {"id": 1, "unsupported": {"op": 's"\\pin?'}, "message": "no such operation"}
+    lacks(port, 's"\\pin\u00e9', 's"\\pin?', "no such operation")
 
 
 def test_a_chain_of_100_000_steps_is_run_and_freed(port: list[str]) -> None:
-    length = 100_000
-    nodes: Json = [{"op": "neg", "in": [i]} for i in range(length)]
-    (reply,) = ask(port, program({}, inputs=[SEED], nodes=nodes, outputs=[length]))
-    assert (reply["values"], reply["grads"]) == ([SEED], [SEED])
+    runs_a_chain(port)
 
 
 def test_what_a_request_took_is_given_back(port: list[str]) -> None:

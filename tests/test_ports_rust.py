@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from ports import ONES, PORTS, SEED, Fault, X, ask, finds, holds_core, program
-
-from dezero.verify.program import Json
+from ports import (
+    PORTS,
+    Fault,
+    X,
+    compiled,
+    finds,
+    holds_core,
+    lacks,
+    program,
+    refuses,
+    runs_a_chain,
+)
 
 SOURCE = PORTS / "rust" / "src" / "main.rs"
 RUSTC = shutil.which("rustc")
@@ -40,9 +48,7 @@ def build(source: Path, program: Path, *options: str) -> list[str]:
     """Builds a port; the command that starts it. rustc alone takes a fraction of cargo's time."""
     assert RUSTC is not None
     command = [RUSTC, "--edition", "2021", *options, "-o", str(program), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [str(program)]
+    return compiled(*command)
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +102,12 @@ def test_its_own_tests_pass_of_what_is_freed_and_of_a_long_chain(tmp_path: Path)
     ],
 )
 def test_it_says_what_is_wrong_and_goes_on(port: list[str], line: str, kind: str, words: str) -> None:
-    wrong, right = ask(port, line, program({"op": "sum", "in": [0]}))
-    assert isinstance(wrong["error"], dict)
-    assert wrong["error"]["kind"] == kind
-    assert words in str(wrong["error"]["message"])
-    assert (right["values"], right["grads"]) == ([SEED], [ONES])
+    refuses(port, line, kind, words)
 
 
 def test_an_operation_that_it_has_not_is_unsupported_and_stop_ends_it(port: list[str]) -> None:
-    echo = json.dumps({"cmd": "echo", "id": 2, "tensor": X})
-    (reply,) = ask(port, program({"op": "spin", "in": [0]}), json.dumps({"cmd": "stop"}), echo)
-    assert reply == {"id": 1, "unsupported": {"op": "spin"}, "message": "no operation spin"}
+    lacks(port, "spin", "spin", "no operation spin")
 
 
 def test_a_chain_of_100_000_steps_is_run_and_freed(port: list[str]) -> None:
-    length = 100_000
-    nodes: Json = [{"op": "neg", "in": [i]} for i in range(length)]
-    (reply,) = ask(port, program({}, inputs=[SEED], nodes=nodes, outputs=[length]))
-    assert (reply["values"], reply["grads"]) == ([SEED], [SEED])
+    runs_a_chain(port)

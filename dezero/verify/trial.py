@@ -302,15 +302,13 @@ class Trial(Generic[V]):
             return None  # to the last bit, as most are: there is nothing to weigh
         few = [self.few_roundings(e) for e in expected]
         if errors is not None:
-            few = [t + SAFETY * e for t, e in zip(few, errors, strict=True)]
+            few = _widened(few, errors)
         worst = self._worst(what, found, expected, few)
         # The cheaper first: the terms are a part of the spread, for which the engine runs many times.
-        for name in ("roundings_of_terms", "spread"):
-            if worst is None:
-                break
-            rounding: list[Array] = getattr(self, name)  # found when it is asked for
-            tolerances = [t + SAFETY * r for t, r in zip(few, rounding, strict=True)]
-            worst = self._worst(what, found, expected, tolerances)
+        if worst is not None:
+            worst = self._worst(what, found, expected, _widened(few, self.roundings_of_terms))
+        if worst is not None:
+            worst = self._worst(what, found, expected, _widened(few, self.spread))
         return worst
 
     def require(
@@ -472,6 +470,11 @@ class Mismatch:
             repr(self.found),
             self.margin,
         )
+
+
+def _widened(tolerances: Sequence[Array], errors: Sequence[Array]) -> list[Array]:
+    """Tolerances for what may be off by some errors, too."""
+    return [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
 
 
 def _alike(found: Array | None, expected: Array) -> bool:
