@@ -217,8 +217,8 @@ def keyed_by_value(
     pull_back: Callable[..., Cotangents[Any]], reading: Any, seeds: list[tuple[Node, Any]], keep: Any
 ) -> Cotangents[Any]:
     found = pull_back(reading, seeds, keep)
-    sums: dict[tuple[object, bytes], Any] = {}
-    keys = {node: (node.shape, node.handle(None).data.tobytes()) for node in found.leaves}
+    sums: dict[tuple[object, str], Any] = {}
+    keys = {node: (node.shape, str(node.handle(None).data)) for node in found.leaves}
     for node, g in found.leaves.items():
         sums[keys[node]] = sums[keys[node]] + g if keys[node] in sums else g
     for node, key in keys.items():
