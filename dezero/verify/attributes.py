@@ -224,7 +224,8 @@ def _kernel(x: Array, bits: Bits, made: Mapping[str, AttributeValue]) -> Attribu
     if "input_shape" in made:
         shape = cast("tuple[int, ...]", made["input_shape"])  # see _image_shape
         return (1, shape[3] - x.shape[0] + 1)
-    height, width = (1 + bits.choose(min(n, 3)) for n in x.shape[2:])
+    # A window of one element has nothing to choose from, to add up, or to overlap with.
+    height, width = (min(n, (1, 2, 3, 2)[bits.choose(4)]) for n in x.shape[2:])
     return height if height == width and bits.choose(2) else (height, width)
 
 

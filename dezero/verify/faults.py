@@ -173,6 +173,8 @@ _ALL = (
         1,
         unary(LeakyReLU, lambda self, xp, gy, x, y: gy)),
     # --- values ---
+    Fault("short_numbers", "values", "Cos has the wrong sign where its operands have few digits",
+        _RULE, 1, unary(Cos, wrong.wrong_at_short_numbers)),
     Fault("tanh_value", "values", "Tanh's value is too large by 1e-12 of it", ("value",), 1,
         valued(Tanh, lambda self, x: np.tanh(x) * x.dtype.type(1 + 1e-12))),
     Fault("logsumexp_overflows", "values", "LogSumExp does not shift by the largest element",

@@ -145,6 +145,12 @@ def zero_times_infinity(self: Any, xp: Any, gy: Any, x: Any, y: Any) -> Any:
         return gy * (self.c * x ** (self.c - 1))
 
 
+def wrong_at_short_numbers(self: Any, xp: Any, gy: Any, x: Any, y: Any) -> Any:
+    numbers = x if isinstance(x, np.ndarray) else x.data if isinstance(x, Variable) else x.value
+    right = gy * -xp.sin(x)
+    return -right if np.all(numbers == numbers.astype(np.float16)) else right
+
+
 def every_second_time() -> list[Replacement]:
     times = itertools.count()
 

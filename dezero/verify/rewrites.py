@@ -11,6 +11,9 @@ from dezero.contract import Array, Contract, Shapes
 from dezero.verify.evaluation import evaluate
 from dezero.verify.program import Program, Step
 
+MOVES = (-2, -1, 1, 2)
+"""By how many roundings a value is moved, at random."""
+
 
 def with_copies(program: Program) -> Program | None:
     """The program with a shared step computed once more for its last use; None if none is shared."""
@@ -118,11 +121,12 @@ def perturbed(
     eps: float,
     fixed: Container[int] = (),
 ) -> Program:
-    """The program with every use of a value multiplied by 1 or 1 ± eps, element by element.
+    """The program with every use of a value multiplied by 1 ± eps or 1 ± 2 eps, element by element.
 
     Every use by itself: so what comes back to a value from several uses is moved apart, too, and a
-    sum of cotangents that cancels shows how large its terms are. The factors are inputs of their own,
-    behind those of the program.
+    sum of cotangents that cancels shows how large its terms are. None stays where it is: what is wrong
+    there, and nowhere near it, is left behind. The factors are inputs of their own, behind those of the
+    program.
 
     Args:
         program: The program.
@@ -134,7 +138,7 @@ def perturbed(
     dtype = program.dtype.name
     uses = [operand for step in program.steps for operand in step.operands] + list(program.outputs)
     signs = [
-        np.zeros(shapes[value]) if value in fixed else random.integers(-1, 2, shapes[value])
+        np.zeros(shapes[value]) if value in fixed else random.choice(MOVES, shapes[value])
         for value in uses
     ]
     factors = [np.asarray(1 + s.astype(dtype) * eps, dtype) for s in signs]

@@ -26,6 +26,7 @@ from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import ladders
 from dezero.verify.program import Program, ProgramError, Step
+from dezero.verify.rewrites import MOVES
 from dezero.verify.strategies import Programs, programs_made_by
 from dezero.verify.trial import Trial, Unresolved
 
@@ -165,11 +166,11 @@ class FunctionTrial(Trial[Variable]):
         """None: differences of values are not more exact with more digits in the function."""
         return
 
-    def _moved(self, random: np.random.Generator, eps: float) -> Program:
+    def _moved(self, random: np.random.Generator) -> Program:
         """Only the inputs: what is inside the function cannot be moved."""
         inputs = self.program.inputs
         return self.program.with_inputs(
-            [np.asarray(x * (1 + eps * random.integers(-1, 2, x.shape))) for x in inputs]
+            [np.asarray(x * (1 + self.eps * random.choice(MOVES, x.shape))) for x in inputs]
         )
 
     def second(self, v: Sequence[Array]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 Also the tolerance, which nobody chooses. Two results that are equal in exact arithmetic may differ by
 what rounding does. How much that is, the engine itself tells: the program is run again with every use
 of a value moved by one unit roundoff, up or down at random, forward and (because the moves are factors)
-backward. To the spread of the results comes the roundoff of the terms of which a gradient is the sum.
+backward. To how far the results lie apart comes the roundoff of the terms of which a gradient is the sum.
 A difference accuses only if it exceeds ten times the two.
 """
 
@@ -33,7 +33,7 @@ from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
 
 SAFETY = 10.0
 """How many times the estimated rounding a difference must exceed."""
-PERTURBED_RUNS = 6
+PERTURBED_RUNS = 7
 _WIDEST, _TINIEST = 1e-9, 1e-12
 """An enclosure settles a matter if its radius is below this part of it, or of a tiny number."""
 NEAR_KINK = 1e-2
@@ -355,7 +355,7 @@ class Trial(Generic[V]):
 
     @cached_property
     def spread(self) -> list[Array]:
-        """How far the engine's gradients move when everything moves by one unit roundoff.
+        """How far the engine's gradients lie apart when everything moves by one unit roundoff.
 
         Besides, the rounding of the terms of which they are summed.
         """
@@ -396,20 +396,23 @@ class Trial(Generic[V]):
         return [np.zeros(x.shape) if g is None else g for g, x in pairs]
 
     def _spread_of(self, result: Callable[[Program], list[Array]]) -> list[Array]:
-        """The largest deviations of a result under random perturbations of the program."""
+        """How far results of the randomly perturbed program lie apart.
+
+        From each other, not from that of the program itself: one that is wrong there, and right next to
+        it, shall not excuse itself.
+        """
         random = np.random.default_rng(len(self.program.steps))
-        runs = [result(self._moved(random, 0.0))]
-        runs += [result(self._moved(random, self.eps)) for _ in range(PERTURBED_RUNS)]
+        runs = [result(self._moved(random)) for _ in range(PERTURBED_RUNS)]
         with np.errstate(all="ignore"):
             return [
-                np.max([np.abs(np.subtract(r, rs[0], dtype=float)) for r in rs[1:]], axis=0)
+                np.subtract(np.max(rs, axis=0), np.min(rs, axis=0), dtype=float)
                 for rs in zip(*runs, strict=True)
             ]
 
-    def _moved(self, random: np.random.Generator, eps: float) -> Program:
+    def _moved(self, random: np.random.Generator) -> Program:
         """The program, perturbed, but for what leads to a kink: moved off it, values would jump."""
         shapes = [y.shape for y in self.values]
-        return perturbed(self.program, shapes, random, eps, ancestors(self.program, self.gaps))
+        return perturbed(self.program, shapes, random, self.eps, ancestors(self.program, self.gaps))
 
     def spread_of(self, result: Callable[[Engine[Any], Program], Array]) -> float:
         """How far the numbers move that an engine makes of the perturbed program, at the most."""
