@@ -2,8 +2,8 @@
 
 Also the tolerance, which nobody chooses. Two results that are equal in exact arithmetic may differ by
 what rounding does. How much that is, the engine itself tells: the program is run again with every use
-of a value moved by one unit roundoff, up or down at random, forward and (because the moves are factors)
-backward. To how far the results lie apart comes the roundoff of the terms of which a gradient is the sum.
+of a value moved by a roundoff or two, up or down at random, forward and (as the moves are factors)
+backward. To how far the results lie apart comes the roundoff of the terms that a gradient is the sum of.
 A difference accuses only if it exceeds ten times the two.
 """
 
@@ -29,7 +29,14 @@ from dezero.verify.oracles import (
     enclose_values,
 )
 from dezero.verify.program import Program, ProgramError
-from dezero.verify.rewrites import ancestors, perturbed, places_when_perturbed
+from dezero.verify.rewrites import (
+    ancestors,
+    in_another_order,
+    perturbed,
+    places_when_perturbed,
+    with_copies,
+    with_explicit_broadcasting,
+)
 
 SAFETY = 10.0
 """How many times the estimated rounding a difference must exceed."""
@@ -120,6 +127,8 @@ class Trial(Generic[V]):
         self.engine = engine
         self.program = program
         self.eps: float = float(np.finfo(program.dtype.name).eps)
+        self.laws: Sequence[str] = ()
+        """What it will be held against, for engines that are better asked for everything at once."""
         self.certify = False
         """Whether the law of the gradient shall ask for a proof every time."""
         self.certificate: Certificate | None = None
@@ -191,6 +200,8 @@ class Trial(Generic[V]):
             raise Unresolved("the enclosure is too wide")
         return truth.mid, truth.rad
 
+    # --- what the laws have the engine run ---
+
     @cached_property
     def run(self) -> Run[V]:
         """The program run by the engine."""
@@ -220,11 +231,38 @@ class Trial(Generic[V]):
         self.engine.pull_back(graph, copies(seeds))
         return [self.engine.gradient(leaf) for leaf in leaves]
 
-    def pull_each(
-        self, graph: Graph[V], several: Sequence[Sequence[Array]]
-    ) -> list[list[Array | None]]:
-        """The same for several seeds, one after the other."""
-        return [[kept(g) for g in self.pull(graph, seeds)] for seeds in several]
+    @cached_property
+    def reseeded(self) -> tuple[Program, Program, Program]:
+        """The program with cotangents of zero, with random ones, and with its own plus twice those."""
+        seeds = self.program.seeds
+        random = np.random.default_rng(self.program.n_values)
+        others = [np.asarray(random.normal(size=s.shape), s.dtype) for s in seeds]
+        sums = [np.asarray(s + 2 * o) for s, o in zip(seeds, others, strict=True)]
+        none = [np.zeros_like(s) for s in seeds]
+        zeros, at_others, at_sums = (
+            replace(self.program, seeds=tuple(given)) for given in (none, others, sums)
+        )
+        return zeros, at_others, at_sums
+
+    def pull_reseeded(self, graph: Graph[V]) -> list[list[Array | None]]:
+        """The gradients for the cotangents of each of these, one after the other."""
+        return [[kept(g) for g in self.pull(graph, program.seeds)] for program in self.reseeded]
+
+    @cached_property
+    def reordered(self) -> list[tuple[str, Program]]:
+        """Programs that compute the same from what they share, or in an order, of another kind."""
+        forms = (
+            ("with its shared values computed twice", with_copies(self.program)),
+            ("with its steps in another order", in_another_order(self.program)),
+        )
+        return [(how, program) for how, program in forms if program is not None]
+
+    @cached_property
+    def explicit(self) -> Program | None:
+        """The program with its broadcasting as steps of its own; None if it has none."""
+        return with_explicit_broadcasting(self.program, self.values, self.engine.contracts)
+
+    # --- where a program lies ---
 
     @cached_property
     def gaps(self) -> dict[int, float]:
