@@ -509,17 +509,17 @@ def test_what_a_port_does_wrong_at_one_of_several_is_the_outcome_of_that(folder:
         engine.stop()
 
 
-def test_an_error_that_a_port_reports_does_not_end_it(folder: Path) -> None:
+def test_an_error_that_a_port_reports_does_not_end_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     error = "{'id': request['id'], 'error': {'kind': 'internal', 'message': 'no'}}"
     engine = PortEngine(hostile(folder, f"say(json.dumps({error}).encode() + b'\\n')"))
-    try:
-        process = engine._process
+    with monkeypatch.context() as patch:
+        patch.setattr(port.PortProcess, "kill", lambda _: pytest.fail("it was ended"))
         refused, result = together(engine, BAD, GOOD)
-        assert "it reports an error" in str(refused)
-        assert settled(result).values[0].size == 2
-        assert engine._process is process
-    finally:
-        engine.stop()
+    engine.stop()
+    assert "it reports an error" in str(refused)
+    assert settled(result).values[0].size == 2
 
 
 def test_two_replies_to_one_of_several_requests(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 Also the tolerance, which nobody chooses. Two results that are equal in exact arithmetic may differ by
 what rounding does. How much that is, the engine itself tells: the program is run again with every use
-of a value moved by a roundoff or two, up or down at random, forward and (as the moves are factors)
-backward. To how far the results lie apart comes the roundoff of the terms that a gradient is the sum of.
-A difference accuses only if it exceeds ten times the two.
+of a value moved by a roundoff or two, up or down at random; as the moves are factors, backward moves,
+too. To how far the results lie apart comes the roundoff of the terms that a gradient is the sum of. A
+difference accuses only if it exceeds ten times the two.
 """
 
 from __future__ import annotations
