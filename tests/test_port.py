@@ -514,8 +514,12 @@ def test_an_error_that_a_port_reports_does_not_end_it(
 ) -> None:
     error = "{'id': request['id'], 'error': {'kind': 'internal', 'message': 'no'}}"
     engine = PortEngine(hostile(folder, f"say(json.dumps({error}).encode() + b'\\n')"))
+
+    def kill(process: port.PortProcess) -> int:
+        pytest.fail(f"{process.pid} was ended")
+
     with monkeypatch.context() as patch:
-        patch.setattr(port.PortProcess, "kill", lambda _: pytest.fail("it was ended"))
+        patch.setattr(port.PortProcess, "kill", kill)
         refused, result = together(engine, BAD, GOOD)
     engine.stop()
     assert "it reports an error" in str(refused)
