@@ -202,6 +202,8 @@ def check_second_order(trial: Trial[V]) -> None:
     roundings = [trial.rounding_of_cotangents(random) for _ in range(PERTURBED_RUNS)]
     effects = [products(engine, rounding)[:2] for rounding in roundings if rounding is not None]
     tau += SAFETY * float(np.max(np.abs(effects), initial=0.0))
+    if max(abs(curvature - truth), abs(twist)) > tau:
+        tau += SAFETY * trial.movement_of_second(v)
     for what, expected, found in (
         ("v' H v", truth, curvature),
         ("w' H v - v' H w", 0.0, twist),
