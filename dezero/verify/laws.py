@@ -103,9 +103,16 @@ def check_value(trial: Trial[V]) -> None:
     if _worst_value(trial, found, expected, tolerances) is None:
         return
     expected = trial.proof_of_values()
+    if _worst_value(trial, found, expected, tolerances) is None:
+        return
+    movement = trial.movement_of_values()
+    finite = [np.where(np.isfinite(m), m, 0.0) for m in movement]
+    tolerances = [t + SAFETY * m for t, m in zip(tolerances, finite, strict=True)]
     worst = _worst_value(trial, found, expected, tolerances)
     if worst is not None:
         i, place, margin = worst
+        if np.isinf(movement[i].flat[place]):
+            raise Unresolved("a rounding away, the value is not finite")
         f = found[i]
         assert f is not None  # or it would not be the worst
         _blame_value(trial, i, repr(float(expected[i].flat[place])), repr(float(f.flat[place])), margin)

@@ -468,6 +468,17 @@ class Trial(Generic[V]):
         moved = [complex_step_along(program, v) for program, v in self._moved_along(direction)]
         return _extent([mismatch.expected, *moved])
 
+    def movement_of_values(self) -> list[Array]:
+        """The same of every value: infinite where it is not finite, a rounding away."""
+        places = places_when_perturbed(self.program)
+        runs = [self.values]
+        for program, _ in self._moved_along(self.program.inputs):
+            values = evaluate(program)
+            runs.append([values[i] for i in places])
+        with np.errstate(all="ignore"):
+            extents = [np.max(ys, axis=0) - np.min(ys, axis=0) for ys in zip(*runs, strict=True)]
+        return [np.where(np.isfinite(e), e, np.inf) for e in extents]
+
     def movement_of_second(self, v: Sequence[Array]) -> float:
         """The same of the second derivative along v; raises as `proof` does."""
         moved = [_second(program, w)[0] for program, w in self._moved_along(v)]
