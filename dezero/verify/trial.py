@@ -462,11 +462,15 @@ class Trial(Generic[V]):
 
         What the engine's own results say is not enough where the derivative has a narrow peak, and the
         program lies on it: then all moved ones may be small, however far they lie apart.
+
+        Raises:
+            Unresolved: As `proof` does, or because it is not finite.
         """
         direction = [np.zeros(x.shape) for x in self.program.inputs]
         direction[mismatch.array][mismatch.index] = 1.0
+        there = float(self.proof()[mismatch.array][mismatch.index])
         moved = [complex_step_along(program, v) for program, v in self._moved_along(direction)]
-        return _extent([mismatch.expected, *moved])
+        return _extent([there, *moved])
 
     def movement_of_values(self) -> list[Array]:
         """The same of every value: infinite where it is not finite, a rounding away."""
