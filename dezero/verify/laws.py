@@ -279,10 +279,10 @@ def check_accumulation(trial: Trial[V]) -> None:
     inputs, outputs = set(range(len(program.inputs))), set(program.outputs)
     between = [v for i, v in enumerate(graph.values) if v is not None and i not in inputs | outputs]
     once = [kept(g) for g in trial.pull(graph, program.seeds)]
-    for name, variables in (("value on the way", between), ("output", graph.outputs)):
+    for name, variables in (("a value on the way", between), ("an output", graph.outputs)):
         for variable in variables:
             if engine.gradient(variable) is not None and engine.application(variable) is not None:
-                raise Broken(f"the gradient of a {name} after backward", None, "an array")
+                raise Broken(f"the gradient of {name} after backward", None, "an array")
     engine.pull_back(graph, copies(program.seeds))
     twice = [engine.gradient(leaf) for leaf in graph.leaves(program)]
     doubled = [
