@@ -276,7 +276,7 @@ def enclose_product(program: Program, v: Sequence[Array], bits: int = BITS) -> l
     By polarisation: ``e' H v`` is the coefficient of t² along v + e, less those along v and along e.
     The sums v + e must have no rounding in them.
     """
-    with balls.precision(bits, 2), np.errstate(all="ignore"):
+    with balls.precision(bits, 2):
 
         def along(direction: Sequence[Array]) -> Ball:
             pairs = zip(program.inputs, direction, strict=True)

@@ -1,0 +1,271 @@
+"""What the suite did not notice of the oracles until `make mutants` asked: see docs/mutants.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dezero.contract import Array
+from dezero.verify import evaluation, oracles
+from dezero.verify.oracles import (
+    Enclosure,
+    Enclosures,
+    Estimate,
+    complex_step,
+    complex_step_along,
+    enclose_along,
+    enclose_gradient,
+    enclose_product,
+    enclose_root,
+    enclose_second,
+    enclose_values,
+    ladders,
+    one_sided,
+    root,
+)
+from dezero.verify.program import Program, Step
+
+ONE = np.array(1.0)
+EPSILON = float(np.finfo(np.float64).eps)
+TINY = float(np.finfo(np.float64).tiny)
+
+
+def of_one(x: float, *steps: Step) -> Program:
+    """A program of one number, whose last value is the root."""
+    return Program((np.array(x),), steps, (len(steps),), (ONE,))
+
+
+# --- what was found -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "found", [Estimate(1.0, 0.5, True), Enclosure(1.0, 0.5), Enclosures(np.ones(1), np.zeros(1))]
+)
+def test_what_an_oracle_found_stays_and_takes_no_more(found: object) -> None:
+    name = next(iter(type(found).__annotations__))
+    with pytest.raises(FrozenInstanceError):
+        setattr(found, name, 2.0)
+    assert not hasattr(found, "__dict__")
+
+
+def test_an_enclosure_of_infinity_contains_what_it_may_and_does_not_warn() -> None:
+    endless = Enclosures(np.array([np.inf, 1.0]), np.array([np.inf, 0.5]))
+    assert endless.contains(np.array([np.inf, 1.5]))
+    assert endless.contains(np.array([np.inf, 2.0]), 0.5)
+    assert not endless.contains(np.array([np.inf, 2.0]))
+    assert Enclosure(1.0, 0.5).contains(1.5)
+    assert Enclosure(1.0, 0.5).contains(2.0, 0.5)
+    assert not Enclosure(1.0, 0.5).contains(1.6)
+
+
+# --- balls ----------------------------------------------------------------------------------------
+
+LOST = Program(
+    (np.array([2.0**60]), ONE), (Step("add", (0, 1)), Step("sub", (2, 0))), (3,), (np.ones(1),)
+)
+"""(2⁶⁰ + 1) - 2⁶⁰, which floating-point numbers say is 0."""
+
+
+def test_a_proof_of_values_is_one_by_balls() -> None:
+    (proof,) = enclose_values(LOST)
+    assert (proof.mid.tolist(), proof.rad.tolist()) == ([1.0], [0.0])
+    assert enclose_root(LOST) == Enclosure(1.0, 0.0)
+    assert root(LOST) == 0.0
+
+
+def test_more_bits_make_a_narrower_proof() -> None:
+    """Where 2⁶⁰ and the exponential of 1 cancel, 50 bits are none too many."""
+    steps = Step("exp", (0,)), Step("add", (1, 2)), Step("sub", (3, 1))
+    program = Program((ONE, np.array(2.0**60)), steps, (4,), (ONE,))
+    along = [np.array(0.5), np.array(2.0**60)]
+    for few, many in (
+        (enclose_root(program, 50), enclose_root(program)),
+        (enclose_values(program, 50)[0], enclose_values(program)[0]),
+        (enclose_along(program, along, 50), enclose_along(program, along)),
+        (enclose_gradient(program.with_inputs([ONE, ONE]), 20)[0],) * 2,
+    ):
+        assert np.all(np.asarray(few.rad) >= np.asarray(many.rad))
+    assert enclose_root(program, 50).rad > 1 > 1e-12 > enclose_root(program).rad
+    assert enclose_values(program, 50)[0].rad > 1 > 1e-12 > enclose_values(program)[0].rad
+    assert enclose_along(program, along, 50).rad > 1 > 1e-12 > enclose_along(program, along).rad
+
+
+OF_TWO = Program((ONE, np.ones(2)), (Step("mul", (0, 1)),), (2,), (np.ones(2),))
+ALONG = [ONE, np.ones(2)]
+
+
+@pytest.mark.parametrize(
+    "oracle", [complex_step_along, one_sided, enclose_along, enclose_second, enclose_product]
+)
+@pytest.mark.parametrize("direction", [ALONG[:1], [*ALONG, ONE]])
+def test_a_direction_has_an_array_for_each_input(
+    oracle: Callable[[Program, Sequence[Array]], object], direction: Sequence[Array]
+) -> None:
+    oracle(OF_TWO, ALONG)
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is (shorter|longer)"):
+        oracle(OF_TWO, direction)
+
+
+# --- complex step ---------------------------------------------------------------------------------
+
+
+def test_values_that_are_known_are_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = evaluation.evaluate(OF_TWO)
+
+    def never(*_: object) -> list[Array]:
+        raise AssertionError("they are known")
+
+    monkeypatch.setattr(oracles, "evaluate", never)
+    assert [g.tolist() for g in complex_step(OF_TWO, values)] == [2.0, [1.0, 1.0]]
+
+
+def watched(name: str, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
+    """What a function of the reference is given from now on."""
+    seen: list[Array] = []
+    function = evaluation.FUNCTIONS[name]
+
+    def seeing(x: Any) -> Any:  # arrays of any numbers
+        seen.append(x)
+        return function(x)
+
+    monkeypatch.setattr(evaluation, "FUNCTIONS", {**evaluation.FUNCTIONS, name: seeing})
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("program", "times"),
+    [
+        # Of the steps neg and sin, an output needs … both, the first, and both but not the input moved.
+        (of_one(1.0, Step("neg", (0,)), Step("sin", (1,))), 1),
+        (Program((ONE,), (Step("neg", (0,)), Step("sin", (1,))), (1,), (ONE,)), 0),
+        (Program((ONE,), (Step("sin", (0,)), Step("neg", (0,))), (2,), (ONE,)), 0),
+        (Program((ONE, ONE), (Step("neg", (0,)), Step("sin", (1,))), (2, 3), (ONE, ONE)), 1),
+    ],
+)
+def test_only_what_lies_between_an_input_and_the_outputs_is_run_again(
+    program: Program, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = watched("sin", monkeypatch)
+    complex_step(program)
+    assert sum(np.iscomplexobj(x) for x in seen) == times
+
+
+# --- differences ----------------------------------------------------------------------------------
+
+
+def steps_of(first: float, ratios: tuple[float, float] = (2.0, 1.7)) -> list[float]:
+    """The step lengths of the two ladders, of eight rungs each."""
+    firsts = first, 0.83 * first
+    return sorted(h / r**k for h, r in zip(firsts, ratios, strict=True) for k in range(8))
+
+
+def asked(side: int, bound: float = math.inf) -> list[float]:
+    """Where the ladders ask for a value, but for 0."""
+    at: set[float] = set()
+
+    def f(t: float) -> float:
+        at.add(t)
+        return t
+
+    ladders(f, bound, side)
+    return sorted(at - {0.0})
+
+
+def test_the_ladders_have_no_step_in_common() -> None:
+    both = steps_of(0.5)
+    assert len(set(both)) == 16
+    assert asked(0) == pytest.approx([*(-h for h in reversed(both)), *both], rel=1e-14)
+    assert asked(1) == pytest.approx(steps_of(0.1), rel=1e-14)
+    assert asked(-1) == pytest.approx([-h for h in reversed(steps_of(0.1))], rel=1e-14)
+
+
+def test_a_bound_shortens_both_ladders() -> None:
+    expected = sorted(
+        [0.9 * 0.01 / 2.0**k for k in range(8)] + [0.71 * 0.01 / 1.7**k for k in range(8)]
+    )
+    assert asked(1, 0.01) == pytest.approx(expected, rel=1e-14)
+
+
+def test_one_sided_derivatives_are_limits_along_the_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched("sin", monkeypatch)
+    one_sided(of_one(1.0, Step("sin", (0,))), [np.array(0.5)])
+    moved = sorted({float(np.real(x)) - 1.0 for x in seen if np.iscomplexobj(x)})
+    both = [0.5 * h for h in steps_of(2.0**-10)]
+    assert moved == pytest.approx([*(-h for h in reversed(both)), *both], rel=1e-9)
+
+
+# The errors of a constant or a linear function are of rounding alone. From a rung to the next the noise
+# of a difference is doubled, that of a derivative is not. (f · noise + noise above) / (f - 1), for the
+# factor f of the ladder of ratio 2, is the least in the second rung: here it is as found on paper.
+
+
+def is_resolved(found: Estimate, value: float, error: float, tolerance: float = 1e-12) -> None:
+    assert found.value == value
+    assert found.error == pytest.approx(error, rel=tolerance, abs=0.0)
+    assert found.resolved is True
+
+
+def test_the_rounding_of_values_is_carried_into_the_error() -> None:
+    is_resolved(ladders(lambda t: 7.0), 0.0, (4 * 56 + 28) / 3 * EPSILON)
+    for side in (1, -1):
+        is_resolved(ladders(lambda t: 7.0, side=side), 0.0, (2 * 560 + 280) * EPSILON)
+
+
+def test_the_rounding_of_derivatives_is_carried_into_the_error() -> None:
+    for side in one_sided(of_one(1.0, Step("pow", (0,), {"c": 1})), [ONE]):
+        is_resolved(side, 1.0, 3 * 8 * EPSILON, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("x", "step"),
+    [(1.0, 2.0**-200), (2.0**30, 2.0**-170), (1e-300, 2.0**-700), (1e100, 1.0), (0.0, 2.0**-201)],
+)
+def test_a_derivative_that_may_have_become_0_has_an_error(x: float, step: float) -> None:
+    """One that is less than the least normal number, divided by the step, is lost."""
+    for side in one_sided(of_one(x, Step("sub", (0, 0))), [ONE]):
+        is_resolved(side, 0.0, 3 * TINY / step)
+
+
+def test_without_elements_the_step_is_one() -> None:
+    empty = np.zeros(0)
+    program = Program((empty,), (Step("sum", (0,), {"axis": None, "keepdims": False}),), (1,), (ONE,))
+    for side in one_sided(program, [empty]):
+        is_resolved(side, 0.0, 3 * TINY)
+
+
+def nowhere(t: float) -> float:
+    return math.nan
+
+
+def steep(t: float) -> float:
+    """Its differences, divided by the smaller steps, are beyond the largest number."""
+    return math.copysign(1e307, t)
+
+
+@pytest.mark.parametrize("f", [nowhere, steep])
+def test_what_has_no_differences_has_no_derivative(f: Callable[[float], float]) -> None:
+    estimate = ladders(f)
+    assert math.isnan(estimate.value)
+    assert (estimate.error, estimate.resolved) == (math.inf, False)
+
+
+def test_a_derivative_of_nothing_is_resolved() -> None:
+    assert ladders(lambda t: 0.0) == Estimate(0.0, 0.0, True)
+
+
+@pytest.mark.parametrize("exact", [9.0, 7.0])
+def test_of_two_ladders_the_one_of_less_error_is_believed(exact: float) -> None:
+    halves = {s * 0.5 / 2.0**k for s in (1, -1) for k in range(8)}
+
+    def f(t: float) -> float:
+        return 8 * t * (1 + 1e-6 * math.cos(1e4 * t)) if t in halves else exact * t
+
+    estimate = ladders(f)
+    assert estimate.value == pytest.approx(exact, rel=1e-12)
+    assert estimate.error == pytest.approx(1.0, rel=1e-3)
+    assert not estimate.resolved
