@@ -140,10 +140,11 @@ def watched(name: str, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
 @pytest.mark.parametrize(
     ("program", "times"),
     [
-        # Of the steps neg and sin, an output needs … both, the first, and both but not the input moved.
+        # What is needed of sin: it is, it is not (nor is what needs it), or for another input only.
         (of_one(1.0, Step("neg", (0,)), Step("sin", (1,))), 1),
         (Program((ONE,), (Step("neg", (0,)), Step("sin", (1,))), (1,), (ONE,)), 0),
         (Program((ONE,), (Step("sin", (0,)), Step("neg", (0,))), (2,), (ONE,)), 0),
+        (Program((ONE,), (Step("neg", (0,)), Step("sin", (0,)), Step("neg", (2,))), (1,), (ONE,)), 0),
         (Program((ONE, ONE), (Step("neg", (0,)), Step("sin", (1,))), (2, 3), (ONE, ONE)), 1),
     ],
 )
@@ -153,6 +154,26 @@ def test_only_what_lies_between_an_input_and_the_outputs_is_run_again(
     seen = watched("sin", monkeypatch)
     complex_step(program)
     assert sum(np.iscomplexobj(x) for x in seen) == times
+
+
+def test_beyond_the_largest_number_nothing_warns() -> None:
+    program = of_one(1000.0, Step("exp", (0,)))
+    assert not np.isfinite(complex_step(program)[0])
+    assert not np.isfinite(complex_step_along(program, [ONE]))
+    assert not any(side.resolved for side in one_sided(program, [ONE]))
+
+
+def test_a_direction_of_another_kind_of_number_is_taken_exactly() -> None:
+    program = Program((np.ones(2),), (Step("square", (0,)),), (1,), (np.ones(2),))
+    for kind in (np.float32, np.float16, np.int64):
+        assert complex_step_along(program, [np.array([1, 2], kind)]) == 6.0
+
+
+def test_the_root_of_a_program_in_float32_is_found_in_float64() -> None:
+    x = np.array(0.1, np.float32)
+    program = Program((x,), (Step("exp", (0,)),), (1,), (np.array(1.0, np.float32),))
+    assert root(program) == math.exp(float(x))
+    assert complex_step_along(program, [ONE]) == pytest.approx(math.exp(float(x)), rel=1e-14)
 
 
 # --- differences ----------------------------------------------------------------------------------
