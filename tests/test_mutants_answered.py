@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +129,35 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_rule_saves_nothing_but_its_operands_and_its_value(operation: type[Operation]) -> None:
     assert operation.contract.saves <= {*operation.operand_names, "y"}
+
+
+def test_the_derivative_of_abs_is_the_sign_and_0_at_0() -> None:
+    x = core.Variable(np.array([-2.0, 0.0, 3.0]))
+    core.abs(x).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, [-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("axes", [(-1, 0, 1), (1, -1, 0), (-2, 2, -3)])
+def test_what_was_transposed_by_axes_from_the_end_comes_back(axes: tuple[int, ...]) -> None:
+    x = core.Variable(np.arange(24.0).reshape(2, 3, 4))
+    y = core.transpose(x, axes)
+    (y * y).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, 2 * x.data)
+
+
+def test_an_operation_of_indexing_keeps_the_index_as_it_came_but_for_variables() -> None:
+    def kept(slices: Any) -> Any:
+        creator = core.get_item(np.ones((2, 3)), slices).creator
+        assert isinstance(creator, core.GetItem)
+        return creator.slices
+
+    places = np.array([0, 1])
+    assert kept(1) == 1
+    assert kept((1, 2)) == (1, 2)
+    assert kept(core.Variable(places)) is places
+    assert kept((0, core.Variable(places)))[1] is places
 
 
 @pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
