@@ -6,11 +6,20 @@ Each lie here offends at one place, and the law must name that place and no othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
+from test_laws import (
+    BroadcastToTwice,
+    NeverCleared,
+    ReadOnly,
+    Remembering,
+    TouchesGradients,
+    WritesIntoSeeds,
+)
 
 from dezero import Variable
 from dezero.contract import Array
@@ -35,6 +44,7 @@ PARTS = Program(
 """Values 1 and 2 are the halves of the input, 3 is [16, 64]."""
 APART = Program((A, B), (Step("neg", (0,)), Step("square", (1,)), Step("add", (2, 3))), (4,), (SEED,))
 """b² - a, of which the first two steps may change places; the gradients are [-1, 2] and [6, -20]."""
+LINEAR = Program((A,), (Step("neg", (0,)),), (1,), (SEED,))
 AT_ZERO = Program((np.array(0.0),), (Step("relu", (0,)),), (1,), (np.array(1.0),))
 SHARED = Program((A,), (Step("square", (0,)), Step("mul", (1, 1))), (2,), (SEED,))
 """a⁴, of which the gradient is [4, -64]."""
@@ -47,6 +57,11 @@ def more(x: Array) -> Array:
     y = x.copy()
     y.flat[-1] += 1
     return y
+
+
+def always(g: Array) -> Change:
+    """Another one, whatever it was."""
+    return lambda _: g
 
 
 class Values(DezeroEngine):
@@ -255,7 +270,23 @@ SAID: list[tuple[str, DezeroEngine, Program, str, str, str]] = [
     ("value", Values(3, more), PARTS, "value 3, of step 1 (square)", "64.0", "65.0"),
     ("value", Values(3, as_a_row), PARTS, "value 3, of step 1 (square)", "shape (2,)", "shape (1, 2)"),
     ("gradient", Gradients(1, more), PRODUCT, "gradient of input 1[1]", "4.0", "5.0"),
+    (
+        "gradient",
+        Gradients(1, as_a_row),
+        PRODUCT,
+        "gradient of input 1 has the wrong shape",
+        "(2,)",
+        "(1, 2)",
+    ),
     ("kink", Gradients(0, more), AT_ZERO, "gradient at a kink, of input 0", "0.0", "1.0"),
+    (
+        "kink",
+        Gradients(0, as_a_row),
+        AT_ZERO,
+        "gradient at a kink, of input 0 has the wrong shape",
+        "()",
+        "(1, 1)",
+    ),
     (
         "linearity",
         Gradients(1, more),
@@ -364,6 +395,40 @@ SAID: list[tuple[str, DezeroEngine, Program, str, str, str]] = [
         "the memory of the gradient of value 1",
         "its own",
         "that of value 1",
+    ),
+    (
+        "isolation",
+        WritesIntoSeeds(),
+        PRODUCT,
+        "cotangent 0 after backward",
+        "[1.0, -2.0]",
+        "[2.0, -4.0]",
+    ),
+    ("isolation", ReadOnly(), PRODUCT, "the gradient of value 0", "writable", "read-only"),
+    (
+        "accumulation",
+        Remembering(),
+        PRODUCT,
+        "the gradient of a value on the way after backward",
+        "None",
+        "an array",
+    ),
+    ("accumulation", NeverCleared(), PRODUCT, "the gradient after cleargrad", "None", "[0. 0.]"),
+    (
+        "accumulation",
+        TouchesGradients(),
+        PRODUCT,
+        "the gradient of a leaf after grad()",
+        "[-6.0, 20.0]",
+        "[-9.0, 30.0]",
+    ),
+    (
+        "broadcasting",
+        BroadcastToTwice(),
+        Program((np.array(3.0), B), (Step("mul", (0, 1)),), (2,), (SEED,)),
+        "gradient with explicit broadcasting, of input 0",
+        "-7.0",
+        "-14.0",
     ),
     (
         "determinism",
@@ -540,7 +605,7 @@ def test_second_order_is_not_for_kinks_nor_for_engines_that_know_one_order_only(
 
 @pytest.mark.parametrize("slope", [2.0, -1.0])
 def test_a_gradient_at_a_kink_beyond_both_sides_is_told_beside_them(slope: float) -> None:
-    trial = Trial(Gradients(0, lambda g: np.full_like(g, slope)), AT_ZERO)
+    trial = Trial(Gradients(0, always(np.array(slope))), AT_ZERO)
     trial.truth = [np.array(slope)]  # as if that were the convention
     with pytest.raises(Broken) as caught:
         LAWS["kink"].check(trial)
@@ -556,7 +621,7 @@ def test_a_gradient_at_a_kink_beyond_both_sides_is_told_beside_them(slope: float
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
 def test_a_gradient_at_a_kink_between_the_two_sides_is_right(slope: float) -> None:
-    trial = Trial(Gradients(0, lambda g: np.full_like(g, slope)), AT_ZERO)
+    trial = Trial(Gradients(0, always(np.array(slope))), AT_ZERO)
     trial.truth = [np.array(slope)]
     LAWS["kink"].check(trial)
 
@@ -605,6 +670,148 @@ def test_of_several_kinks_at_once_only_the_convention_is_asked(monkeypatch: pyte
         LAWS["kink"].check(Trial(DezeroEngine(), program))
 
 
+@pytest.mark.parametrize("size", [1e-20, 1e20])
+def test_how_much_is_rounding_goes_by_the_size_of_the_numbers(size: float) -> None:
+    with pytest.raises(Broken):
+        LAWS["second_order"].check(Trial(Bent(1e-6), replace(CUBED, seeds=(size * SEED,))))
+    for slope in (1.001, -0.001):
+        wrong = np.array(size * slope)
+        trial = Trial(Gradients(0, always(wrong)), replace(AT_ZERO, seeds=(np.array(size),)))
+        trial.truth = [wrong]
+        with pytest.raises(Broken, match="the derivative along a direction"):
+            LAWS["kink"].check(trial)
+
+
+def test_in_the_widest_precision_a_lie_is_one_too() -> None:
+    with pytest.raises(Broken, match="v' H v"):
+        LAWS["second_order"].check(Trial(Bent(1e-6), CUBED.astype("longdouble")))
+
+
+class NeverProves(Trial[Variable]):
+    """A trial without balls, without moved runs, and without more digits."""
+
+    def proof(self) -> list[Array]:
+        raise AssertionError("nobody has to ask for a proof")
+
+    def proof_of_values(self) -> list[Array]:
+        raise AssertionError("nobody has to ask for a proof")
+
+    def in_wider_precision(self) -> Trial[Variable] | None:
+        raise AssertionError("nobody has to ask for more digits")
+
+    def _spread_of(self, result: Callable[[Program], list[Array]]) -> list[Array]:
+        raise AssertionError("nobody has to move anything")
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("program", [LINEAR, PRODUCT, PARTS, APART, SHARED, AT_ZERO, CUBED])
+def test_an_honest_engine_costs_no_more_than_its_runs(law: str, program: Program) -> None:
+    LAWS[law].check(NeverProves(DezeroEngine(), program))
+
+
+def test_what_the_truth_may_be_off_by_is_granted_to_the_proof_too() -> None:
+    trial = Blurred(Gradients(1, more), PRODUCT)
+    trial.truth = [g + 5 for g in trial.truth]
+    LAWS["gradient"].check(trial)
+
+
+def test_cotangents_that_nearly_cancel_are_rounded_as_each_of_them_is() -> None:
+    others = np.random.default_rng(PRODUCT.n_values).normal(size=2)
+    nearly = replace(PRODUCT, seeds=(-2 * others * (1 + 1e-9),))
+    LAWS["linearity"].check(NeverProves(DezeroEngine(), nearly))
+
+
+class BlurredAndQuick(Blurred, NeverProves):
+    """It has no proof either."""
+
+
+def test_what_the_truth_may_be_off_by_is_granted_before_there_is_a_proof() -> None:
+    LAWS["gradient"].check(BlurredAndQuick(Gradients(1, more), PRODUCT))
+
+
+BOWL = Program(
+    (A,), (Step("pow", (0,), {"c": 3}), Step("sin", (1,)), Step("mul", (2, 0))), (3,), (SEED,)
+)
+"""a·sin(a³), of which the Hessian is a sum of terms that cancel in part."""
+
+
+@pytest.mark.parametrize(("roundings", "holds"), [(2680, True), (2800, False)])
+def test_the_tolerance_of_second_order_is_what_four_kinds_of_rounding_make(
+    roundings: int, holds: bool
+) -> None:
+    """Of the sums in the law, of moved values, of the terms of products, and of cotangents."""
+    trial = Trial(Bent(roundings * float(np.finfo(float).eps)), BOWL)
+    if holds:
+        LAWS["second_order"].check(trial)
+    else:
+        with pytest.raises(Broken) as caught:
+            LAWS["second_order"].check(trial)
+        assert 1 < caught.value.margin < 1.05
+
+
+BENT_UP = Program(
+    (np.array(0.0), np.array(3.0)),
+    (Step("relu", (0,)), Step("mul", (2, 1)), Step("sub", (3, 1)), Step("add", (4, 1))),
+    (5,),
+    (np.array(1.0),),
+)
+"""relu(a)·b - b + b: at 0 the derivative by a is 0 to the left and 3 to the right."""
+
+
+@pytest.mark.parametrize(
+    ("end", "roundings", "holds"),
+    [(3.0, 820, True), (3.0, 860, False), (0.0, -570, True), (0.0, -600, False)],
+)
+def test_the_tolerance_at_a_kink_goes_by_all_terms_also_of_those_that_cancel(
+    end: float, roundings: int, holds: bool
+) -> None:
+    wrong = np.array(end + 3 * roundings * np.finfo(float).eps)
+    trial = Trial(Gradients(0, always(wrong)), BENT_UP)
+    trial.truth = [wrong, *trial.truth[1:]]
+    if holds:
+        LAWS["kink"].check(trial)
+    else:
+        with pytest.raises(Broken, match="the derivative along a direction") as caught:
+            LAWS["kink"].check(trial)
+        assert 1 < caught.value.margin < 1.05
+
+
+class BentInDoubles(Bent):
+    """They are, in one precision."""
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        self.factor = 1e-6 if xs[0].dtype == np.float64 else 0.0
+        return super().gradients(ys, xs, seeds, create_graph)
+
+
+def test_a_second_derivative_that_is_right_in_more_digits_is_right() -> None:
+    LAWS["second_order"].check(Trial(BentInDoubles(0.0), CUBED))
+
+
+class TooFew(DezeroEngine):
+    """There is no gradient for the last input."""
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        return super().gradients(ys, xs, seeds, create_graph)[: None if create_graph else -1]
+
+
+def test_a_second_derivative_that_is_missing_is_not_passed_over() -> None:
+    with pytest.raises(ValueError, match="argument 2 is longer than argument 1"):
+        LAWS["second_order"].check(Trial(TooFew(), PRODUCT))
+
+
 # ------------------------------------------------------------------------------------ against itself
 
 
@@ -627,6 +834,31 @@ class Without(DezeroEngine):
     def gradient(self, variable: Variable) -> Array | None:
         g = super().gradient(variable)
         return None if g is None or not np.any(g) else g
+
+
+class FirstHasNone(Gradients):
+    """The first input has no gradient at all."""
+
+    def gradient(self, variable: Variable) -> Array | None:
+        return None if variable is self.leaves[0] else super().gradient(variable)
+
+
+class Drops(Values):
+    """A value on the way is dropped, though nobody asked for that."""
+
+    def build(self, program: Program, *, keep: bool = True) -> Graph[Variable]:
+        graph = super().build(program, keep=keep)
+        graph.values[2] = None
+        return graph
+
+
+def test_what_comes_after_nothing_is_looked_at_too() -> None:
+    with pytest.raises(Broken, match="gradient of input 1"):
+        LAWS["shape_dtype"].check(Trial(FirstHasNone(1, narrowed), PRODUCT))
+    longer = Program((A, B), (*PRODUCT.steps, Step("neg", (3,))), (4,), (SEED,))
+    for law in ("shape_dtype", "value"):
+        with pytest.raises(Broken, match=r"value 3, of step 1 \(neg\)"):
+            LAWS[law].check(Trial(Drops(3, as_a_row), longer))
 
 
 @pytest.mark.parametrize("law", LAWS)
