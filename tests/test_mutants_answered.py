@@ -236,3 +236,37 @@ def test_the_mean_of_one_element_has_a_gradient() -> None:
     F.average_pooling(x, 1).backward()
     assert x.grad is not None
     assert_array_equal(x.grad.data, np.ones((1, 1, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        F.Conv2d(),
+        F.Deconv2d(),
+        F.Conv2DGradW(2),
+        F.Im2col(2),
+        F.Col2im((1, 1, 2, 2), 2),
+        F.Pooling(2),
+        F.AveragePooling(2),
+        F.Pooling2DGrad(2).pooling,
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_a_window_moves_by_one_and_over_no_padding_unless_told(operation: Any) -> None:
+    assert (operation.stride, operation.pad) == (1, 0)
+    assert getattr(operation, "to_matrix", True) is True
+    assert getattr(operation, "outsize", None) is None
+    assert getattr(operation, "kernel_size", 2) == 2
+
+
+def test_conv2d_simple_is_conv2d() -> None:
+    x, kernels = np.arange(32.0).reshape(1, 2, 4, 4), np.arange(8.0).reshape(1, 2, 2, 2)
+    assert_array_equal(F.conv2d_simple(x, kernels).data, F.conv2d(x, kernels).data)
+
+
+def test_the_running_deviation_is_kept_from_zero_by_eps() -> None:
+    with core.test_mode():
+        y = F.batch_norm(
+            np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([3.0]), eps=1.0
+        )
+    assert_array_equal(y.data, [[2.0]])

@@ -1,8 +1,9 @@
-"""What the suite did not notice of the oracles until `make mutants` asked: see docs/mutants.md."""
+"""What the suite did not notice of the kit until `make mutants` asked: see docs/mutants.md."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from dezero.contract import Array
-from dezero.verify import evaluation, oracles
+from dezero.verify import evaluation, oracles, reference_conv
 from dezero.verify.oracles import (
     Enclosure,
     Enclosures,
@@ -290,3 +291,106 @@ def test_of_two_ladders_the_one_of_less_error_is_believed(exact: float) -> None:
     assert estimate.value == pytest.approx(exact, rel=1e-12)
     assert estimate.error == pytest.approx(1.0, rel=1e-3)
     assert not estimate.resolved
+
+
+# --- the specification of convolutions ------------------------------------------------------------
+
+IMAGES = np.arange(18, dtype=np.float32).reshape(1, 2, 3, 3)
+KERNELS = np.ones((1, 2, 2, 2), np.float32)
+PLACES = np.ones((1, 1, 2, 2), np.float32)
+OF_WINDOWS: dict[str, tuple[list[Array], dict[str, Any]]] = {
+    "conv2d": ([IMAGES, KERNELS], {}),
+    "deconv2d": ([IMAGES, KERNELS.swapaxes(0, 1)], {}),
+    "conv2d_grad_w": ([IMAGES, PLACES], {"kernel_size": 2}),
+    "im2col": ([IMAGES], {"kernel_size": 2}),
+    "col2im": ([np.ones((4, 8), np.float32)], {"input_shape": (1, 2, 3, 3), "kernel_size": 2}),
+    "pooling": ([IMAGES], {"kernel_size": 2}),
+    "average_pooling": ([IMAGES], {"kernel_size": 2}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("op", OF_WINDOWS)
+def test_what_windows_make_has_the_type_of_what_they_met(op: str, dtype: str) -> None:
+    operands, attributes = OF_WINDOWS[op]
+    y = evaluation.FUNCTIONS[op](*(x.astype(dtype) for x in operands), **attributes)
+    assert np.asarray(y).dtype == dtype
+
+
+def test_images_and_kernels_of_two_types_make_the_wider() -> None:
+    for op in ("conv2d", "deconv2d", "conv2d_grad_w"):
+        (a, b), attributes = OF_WINDOWS[op]
+        for pair in ((a, b.astype(np.float64)), (a.astype(np.float64), b)):
+            assert np.asarray(evaluation.FUNCTIONS[op](*pair, **attributes)).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "attributes", "message"),
+    [
+        ("conv2d", [IMAGES, KERNELS[:, :1]], {}, "channels do not fit: 2 and 1"),
+        ("deconv2d", [IMAGES, KERNELS], {}, "channels do not fit: 2 and 1"),
+        (
+            "deconv2d",
+            [IMAGES, KERNELS.swapaxes(0, 1)],
+            {"outsize": 3},
+            "places do not fit: (3, 3) and (2, 2)",
+        ),
+        (
+            "conv2d_grad_w",
+            [IMAGES, PLACES],
+            {"kernel_size": 3},
+            "places do not fit: (2, 2) and (1, 1)",
+        ),
+        (
+            "col2im",
+            [IMAGES],
+            {"input_shape": (1, 2, 3, 3), "kernel_size": 2},
+            "shapes do not fit: (1, 2, 3, 3) and (4, 8)",
+        ),
+        (
+            "im2col",
+            [IMAGES],
+            {"kernel_size": (6, 2), "pad": (1, 0)},
+            "a window of (6, 2) has no place on (3, 3) with padding (1, 0)",
+        ),
+        ("im2col", [IMAGES], {"kernel_size": (2, 0)}, "(2, 0): expected numbers not below 1"),
+        (
+            "pooling",
+            [IMAGES],
+            {"kernel_size": 2, "pad": 2},
+            "pad 2 and kernel_size 2: a window with no element of x",
+        ),
+    ],
+)
+def test_the_specification_says_what_does_not_fit(
+    op: str, operands: list[Array], attributes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        evaluation.FUNCTIONS[op](*operands, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "attributes", "elements"),
+    [
+        # Of what is padded, of the result, or of the windows: the largest, and what makes it so.
+        ("conv2d", [IMAGES, KERNELS], {}, 2 * 3 * 3),
+        ("conv2d", [IMAGES, KERNELS], {"pad": (1, 2)}, 2 * 5 * 7),
+        ("conv2d", [IMAGES, np.ones((9, 2, 2, 2))], {}, 9 * 2 * 2),
+        ("conv2d", [IMAGES, np.ones((9, 2, 2, 2))], {"stride": 2, "pad": 1}, 2 * 5 * 5),
+        ("deconv2d", [IMAGES, np.ones((2, 9, 2, 2))], {}, 9 * 4 * 4),
+        ("deconv2d", [IMAGES, np.ones((2, 9, 2, 2))], {"stride": (1, 2)}, 9 * 4 * 6),
+        ("deconv2d", [IMAGES, np.ones((2, 9, 2, 2))], {"pad": 1}, 9 * 4 * 4),
+        ("deconv2d", [IMAGES, np.ones((2, 9, 2, 2))], {"outsize": (6, 5)}, 9 * 6 * 5),
+        ("conv2d_grad_w", [IMAGES, np.ones((1, 9, 2, 2))], {"kernel_size": 2}, 9 * 2 * 2 * 2),
+        ("conv2d_grad_w", [IMAGES, PLACES], {"kernel_size": 2, "pad": (0, 1)}, 2 * 3 * 5),
+        ("conv2d_grad_w", [np.ones((1, 1, 9, 9)), PLACES], {"kernel_size": 2, "stride": 8}, 81),
+        ("im2col", [IMAGES], {"kernel_size": 2}, 2 * 2 * 2 * 2 * 2),
+        ("im2col", [IMAGES], {"kernel_size": 2, "stride": 2, "pad": 1}, 2 * 5 * 5),
+        ("pooling", [np.ones((0, 2, 3, 3))], {"kernel_size": 1}, 2 * 3 * 3),
+        ("col2im", [PLACES], {"kernel_size": 1, "input_shape": (4, 2, 3, 3)}, 4 * 2 * 3 * 3),
+    ],
+)
+def test_how_many_elements_are_made_is_known_before(
+    op: str, operands: list[Array], attributes: dict[str, Any], elements: int
+) -> None:
+    assert reference_conv.BOUNDS[op](*operands, **attributes) == elements
