@@ -749,31 +749,79 @@ def test_the_tolerance_of_second_order_is_what_four_kinds_of_rounding_make(
         assert 1 < caught.value.margin < 1.05
 
 
-BENT_UP = Program(
-    (np.array(0.0), np.array(3.0)),
-    (Step("relu", (0,)), Step("mul", (2, 1)), Step("sub", (3, 1)), Step("add", (4, 1))),
-    (5,),
-    (np.array(1.0),),
-)
-"""relu(a)·b - b + b: at 0 the derivative by a is 0 to the left and 3 to the right."""
+class Adds(DezeroEngine):
+    """To each product with a Hessian is added a part of the direction."""
+
+    def __init__(self, part: float) -> None:
+        self.part = part
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        found = super().gradients(ys, xs, seeds, create_graph)
+        if create_graph:
+            return found
+        return [g + self.part * v.data for g, v in zip(found, seeds, strict=True)]
 
 
-@pytest.mark.parametrize(
-    ("end", "roundings", "holds"),
-    [(3.0, 820, True), (3.0, 860, False), (0.0, -570, True), (0.0, -600, False)],
-)
-def test_the_tolerance_at_a_kink_goes_by_all_terms_also_of_those_that_cancel(
-    end: float, roundings: int, holds: bool
-) -> None:
-    wrong = np.array(end + 3 * roundings * np.finfo(float).eps)
-    trial = Trial(Gradients(0, always(wrong)), BENT_UP)
-    trial.truth = [wrong, *trial.truth[1:]]
+@pytest.mark.parametrize("program", [LINEAR, CUBED, BOWL])
+@pytest.mark.parametrize("part", [1e-6, 1.0])
+def test_what_no_cotangent_explains_is_no_rounding_of_cotangents(part: float, program: Program) -> None:
+    with pytest.raises(Broken, match="v' H v"):
+        LAWS["second_order"].check(Trial(Adds(part), program))
+
+
+@pytest.mark.parametrize(("roundings", "holds"), [(230, True), (265, False)])
+def test_what_the_rounding_of_cotangents_makes_is_granted(roundings: int, holds: bool) -> None:
+    """Those of a² and -a² cancel; what is rounded of them is curved, and nothing else is."""
+    cancels = Step("square", (0,)), Step("neg", (1,)), Step("add", (1, 2))
+    part = roundings * float(np.finfo(float).eps)
+    trial = Trial(Adds(part), Program((A,), cancels, (3,), (SEED,)))
     if holds:
-        LAWS["kink"].check(trial)
+        LAWS["second_order"].check(trial)
     else:
-        with pytest.raises(Broken, match="the derivative along a direction") as caught:
-            LAWS["kink"].check(trial)
-        assert 1 < caught.value.margin < 1.05
+        with pytest.raises(Broken, match="v' H v"):
+            LAWS["second_order"].check(trial)
+
+
+def bent_up(op: str, seed: float) -> Program:
+    """relu(a)·3 - 3 + 3, or |a|·3 - 3 + 3, at 0."""
+    steps = Step(op, (0,)), Step("mul", (2, 1)), Step("sub", (3, 1)), Step("add", (4, 1))
+    return Program((np.array(0.0), np.array(3.0)), steps, (5,), (np.array(seed),))
+
+
+@pytest.mark.parametrize("seed", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("op", "end", "most"),
+    [("relu", 3.0, 841), ("relu", 0.0, -585), ("abs", 3.0, 1139), ("abs", -3.0, -1139)],
+)
+def test_the_tolerance_at_a_kink_goes_by_all_terms_also_by_those_that_cancel(
+    op: str, end: float, most: int, seed: float
+) -> None:
+    def beyond(roundings: float) -> Trial[Variable]:
+        wrong = np.array(seed * (end + 3 * roundings * np.finfo(float).eps))
+        trial = Trial(Gradients(0, always(wrong)), bent_up(op, seed))
+        trial.truth = [wrong, *trial.truth[1:]]
+        return trial
+
+    LAWS["kink"].check(beyond(0.98 * most))
+    with pytest.raises(Broken, match="the derivative along a direction") as caught:
+        LAWS["kink"].check(beyond(1.02 * most))
+    assert 1 < caught.value.margin < 1.04
+
+
+def test_what_cancels_in_a_rule_is_rounded_as_its_terms_are_for_the_sum_of_cotangents() -> None:
+    factors = np.array(1e8), np.array(1e8 + 1e-3)
+    steps = Step("mul", (0, 1)), Step("mul", (0, 2)), Step("sub", (3, 4))
+    program = Program((A, *factors), steps, (5,), (1e-20 * SEED,))
+    LAWS["linearity"].check(NeverProves(DezeroEngine(), program))
+    others = np.random.default_rng(program.n_values).normal(size=2)
+    nearly = replace(program, seeds=(-2 * others * (1 + 1e-9),))  # the sum cancels, too
+    LAWS["linearity"].check(Trial(DezeroEngine(), nearly))
 
 
 class BentInDoubles(Bent):
