@@ -6,7 +6,7 @@ Each lie here offends at one place, and the law must name that place and no othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -922,6 +922,20 @@ def test_an_honest_engine_breaks_none(law: str, dtype: str, program: Program) ->
     LAWS[law].check(Trial(DezeroEngine(), program.astype(dtype)))
 
 
+class OfOneType(DezeroEngine):
+    """It takes no cotangent of another type than its variable has."""
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        assert (seed.dtype, seed.shape) == (variable.dtype, variable.shape)
+        super().backward(variable, seed, retain_grad=retain_grad)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dtype", ["float32", "longdouble"])
+def test_cotangents_are_of_the_type_of_the_program(law: str, dtype: str) -> None:
+    LAWS[law].check(Trial(OfOneType(), APART.astype(dtype)))
+
+
 @pytest.mark.parametrize("law", ["isolation", "shape_dtype", "value", "accumulation"])
 def test_an_empty_array_shares_no_memory_and_differs_from_nothing(law: str) -> None:
     empty = np.zeros((0, 2))
@@ -962,6 +976,11 @@ def test_a_law_says_the_first_line_of_its_docstring() -> None:
     assert SENTENCES["depth"].startswith("A chain of a million operations is built, ")
     assert SENTENCES["depth"].endswith(" without recursion.")
     assert SENTENCES["runs"] == "A valid program is built and differentiated without an exception."
+
+
+def test_a_law_stays_what_it_is() -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(LAWS["runs"], "name", "walks")  # noqa: B010 (type checkers know that it cannot be set)
 
 
 def test_the_laws_by_name() -> None:
