@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +131,35 @@ def test_a_rule_saves_nothing_but_its_operands_and_its_value(operation: type[Ope
     assert operation.contract.saves <= {*operation.operand_names, "y"}
 
 
+def test_the_derivative_of_abs_is_the_sign_and_0_at_0() -> None:
+    x = core.Variable(np.array([-2.0, 0.0, 3.0]))
+    core.abs(x).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, [-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("axes", [(-1, 0, 1), (1, -1, 0), (-2, 2, -3)])
+def test_what_was_transposed_by_axes_from_the_end_comes_back(axes: tuple[int, ...]) -> None:
+    x = core.Variable(np.arange(24.0).reshape(2, 3, 4))
+    y = core.transpose(x, axes)
+    (y * y).backward()
+    assert x.grad is not None
+    assert_array_equal(x.grad.data, 2 * x.data)
+
+
+def test_an_operation_of_indexing_keeps_the_index_as_it_came_but_for_variables() -> None:
+    def kept(slices: Any) -> Any:
+        creator = core.get_item(np.ones((2, 3)), slices).creator
+        assert isinstance(creator, core.GetItem)
+        return creator.slices
+
+    places = np.array([0, 1])
+    assert kept(1) == 1
+    assert kept((1, 2)) == (1, 2)
+    assert kept(core.Variable(places)) is places
+    assert kept((0, core.Variable(places)))[1] is places
+
+
 @pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
 def test_between_bounds_that_meet_clip_is_constant(bounds: tuple[float, float]) -> None:
     x = core.Variable(np.array([0.0, 1.0, 1.5, 2.0]))
@@ -206,3 +236,37 @@ def test_the_mean_of_one_element_has_a_gradient() -> None:
     F.average_pooling(x, 1).backward()
     assert x.grad is not None
     assert_array_equal(x.grad.data, np.ones((1, 1, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        F.Conv2d(),
+        F.Deconv2d(),
+        F.Conv2DGradW(2),
+        F.Im2col(2),
+        F.Col2im((1, 1, 2, 2), 2),
+        F.Pooling(2),
+        F.AveragePooling(2),
+        F.Pooling2DGrad(2).pooling,
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_a_window_moves_by_one_and_over_no_padding_unless_told(operation: Any) -> None:
+    assert (operation.stride, operation.pad) == (1, 0)
+    assert getattr(operation, "to_matrix", True) is True
+    assert getattr(operation, "outsize", None) is None
+    assert getattr(operation, "kernel_size", 2) == 2
+
+
+def test_conv2d_simple_is_conv2d() -> None:
+    x, kernels = np.arange(32.0).reshape(1, 2, 4, 4), np.arange(8.0).reshape(1, 2, 2, 2)
+    assert_array_equal(F.conv2d_simple(x, kernels).data, F.conv2d(x, kernels).data)
+
+
+def test_the_running_deviation_is_kept_from_zero_by_eps() -> None:
+    with core.test_mode():
+        y = F.batch_norm(
+            np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([3.0]), eps=1.0
+        )
+    assert_array_equal(y.data, [[2.0]])

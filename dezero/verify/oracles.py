@@ -108,7 +108,7 @@ def complex_step(program: Program, values: Sequence[Array] | None = None) -> lis
             gradient = np.zeros(x.shape)
             steps = _affected(program, {i})
             moved = list(values)
-            if steps or i in program.outputs:
+            if steps:
                 hs = _steps_of(x, 1.0)
                 for place in np.ndindex(x.shape):
                     moved[i] = x.astype(np.complex128)
@@ -144,7 +144,7 @@ def _slope_along(program: Program, direction: Sequence[Array]) -> Callable[[floa
 def _step_along(program: Program, direction: Sequence[Array]) -> float:
     """The least of the steps of the inputs."""
     pairs = zip(program.inputs, direction, strict=True)
-    return min((float(np.min(_steps_of(x, v), initial=1.0)) for x, v in pairs), default=1.0)
+    return min(float(np.min(_steps_of(x, v), initial=1.0)) for x, v in pairs)
 
 
 def _steps_of(x: Array, v: Array | float) -> Array:
@@ -276,7 +276,7 @@ def enclose_product(program: Program, v: Sequence[Array], bits: int = BITS) -> l
     By polarisation: ``e' H v`` is the coefficient of t² along v + e, less those along v and along e.
     The sums v + e must have no rounding in them.
     """
-    with balls.precision(bits, 2), np.errstate(all="ignore"):
+    with balls.precision(bits, 2):
 
         def along(direction: Sequence[Array]) -> Ball:
             pairs = zip(program.inputs, direction, strict=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 import pytest
-from quick import Request, Server
+from quick import Request, Server, limit_cpu_time
 
 NOT_COPIED = (".git", ".venv", "*_cache", "__pycache__", ".hypothesis", "build", "dist")
 IMPORTED_ONCE = ("numpy", "numpy.testing", "hypothesis", "hypothesis.stateful", "flint", "rich.console")
@@ -35,7 +35,10 @@ IMPORTED_EARLY = "ignore:Module already imported:pytest.PytestAssertRewriteWarni
 MOST_MEMORY = 6 * 2**30
 """Of a trial, in bytes: a changed shape must not take the machine with it."""
 
-End = Literal["survived", "failed", "no import", "crashed", "too long"]
+SLOWEST = 10
+"""How many times as long as its CPU time may last a trial may go on: then it hangs."""
+
+End = Literal["survived", "hung", "failed", "no import", "crashed", "too long"]
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,22 @@ class Verdict:
     """How a trial ended.
 
     Attributes:
-        end: ``survived`` if all tests passed; every other end is a kill.
+        end: ``survived`` if all tests passed; ``hung`` if it went on and on, but hardly ran: it may be
+            the machine that was slow. Every other end is a kill.
         by: The first test that failed, or what else happened.
         seconds: How long it took.
+        cpu: How much of that it ran, and what it started. Only a deciding trial knows.
     """
 
     end: End
     by: str
     seconds: float
+    cpu: float = 0.0
+
+    @property
+    def killed(self) -> bool:
+        """Whether the mutant was noticed."""
+        return self.end not in {"survived", "hung"}
 
 
 class Ground:
@@ -88,7 +99,8 @@ class Ground:
 
         Args:
             tests: Files or directories in the project.
-            limit: In seconds; afterwards the trial and what it started are ended.
+            limit: In seconds of CPU time, which a busy machine does not stretch; afterwards the trial
+                is ended. It is too, with what it started, if it waits for something for ever.
             compile_files: Whether to leave compiled files for later trials; only for unchanged sources.
 
         Raises:
@@ -100,25 +112,27 @@ class Ground:
         if child == 0:
             os.close(reader)
             os.setsid()
-            most = math.ceil(limit)  # so that none goes on for ever when whoever waits was ended
-            resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
+            limit_cpu_time(math.ceil(limit))
             self._run(tests, compile_files, lambda text: os.write(writer, text))
         os.close(writer)
-        told = _hear(child, reader, limit)
+        told = _hear(child, reader, SLOWEST * limit)
         os.close(reader)
-        _, status = os.waitpid(child, 0)
-        seconds = time.monotonic() - start
+        _, status, used = os.wait4(child, 0)
+        verdict = partial(Verdict, seconds=time.monotonic() - start, cpu=used.ru_utime + used.ru_stime)
         if told is None:
-            return Verdict("too long", f"more than {limit:.0f} s", seconds)
+            return verdict("hung", f"more than {SLOWEST * limit:.0f} s")
         if not told:
-            return Verdict("crashed", f"status {os.waitstatus_to_exitcode(status)}", seconds)
+            code = os.waitstatus_to_exitcode(status)
+            if code == -signal.SIGXCPU:
+                return verdict("too long", f"more than {limit:.0f} s of CPU time")
+            return verdict("crashed", f"status {code}")
         code, by = json.loads(told)
         if code == pytest.ExitCode.OK:
-            return Verdict("survived", "", seconds)
+            return verdict("survived", "")
         if code == pytest.ExitCode.TESTS_FAILED:
-            return Verdict("failed", by, seconds)
+            return verdict("failed", by)
         if code == pytest.ExitCode.INTERRUPTED:
-            return Verdict("no import", by, seconds)
+            return verdict("no import", by)
         raise RuntimeError(f"pytest ended with {code} on {' '.join(tests)}: {by}")
 
     def collect(self, tests: Sequence[str]) -> None:

@@ -41,6 +41,8 @@ class Mutant:
         old: The text that is changed, on one line.
         new: What takes its place.
         nth: Counts from 0 the same changes in the same place.
+        around: A hash of the unchanged text around it: of the outermost function, else of the innermost
+            class, else of the statement of the module.
         make: The whole text of the changed source.
     """
 
@@ -50,13 +52,16 @@ class Mutant:
     old: str
     new: str
     nth: int
+    around: str
     make: Callable[[], str]
 
     @property
     def key(self) -> str:
-        """What names it for as long as the function around it stays: no line number is in it."""
-        told = "\0".join((self.path, self.where, self.old, self.new, str(self.nth)))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """What names it for as long as the text around it stays: no line number is in it.
+
+        A verdict of a function that was changed since says nothing of the function as it is.
+        """
+        return _hash("\0".join((self.path, self.where, self.old, self.new, str(self.nth), self.around)))
 
 
 def mutants(path: str, source: str) -> list[Mutant]:
@@ -66,9 +71,10 @@ def mutants(path: str, source: str) -> list[Mutant]:
     wrapper.visit(finder)
     counted: Counter[tuple[str, str, str]] = Counter()
     found: list[Mutant] = []
-    for line, where, node, changed in finder.found:
+    for line, where, around, node, changed in finder.found:
         told = (where, _one_line(wrapper.module, node), _one_line(wrapper.module, changed))
-        found.append(Mutant(path, line, *told, counted[told], _maker(wrapper.module, node, changed)))
+        make = _maker(wrapper.module, node, changed)
+        found.append(Mutant(path, line, *told, counted[told], around, make))
         counted[told] += 1
     return sorted(found, key=lambda mutant: mutant.line)
 
@@ -86,6 +92,10 @@ def _one_line(module: cst.Module, node: cst.CSTNode) -> str:
     return re.sub(r"\s+", " ", module.code_for_node(node)).strip()
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class _Finder(cst.CSTVisitor):
     """Asks the operators at each node; knows the classes and functions around it."""
 
@@ -93,8 +103,10 @@ class _Finder(cst.CSTVisitor):
 
     def __init__(self, module: cst.Module) -> None:
         super().__init__()
-        self.found: list[tuple[int, str, cst.CSTNode, cst.CSTNode]] = []
-        self._around: list[str] = []
+        self.found: list[tuple[int, str, str, cst.CSTNode, cst.CSTNode]] = []
+        self._module = module
+        self._names: list[str] = []
+        self._texts: list[tuple[cst.CSTNode, str]] = []
         self._line = 1
         self._alone: set[cst.CSTNode] = set()
 
@@ -108,14 +120,28 @@ class _Finder(cst.CSTVisitor):
         place = self.get_metadata(PositionProvider, node, None)
         if place is not None:
             self._line = place.start.line
-        self.found += [(self._line, ".".join(self._around), node, new) for new in _changed(node)]
+        if self._is_told_of(node):
+            alone = node.with_changes(leading_lines=())  # what stands above belongs to no text
+            self._texts.append((node, _hash(self._module.code_for_node(alone))))
+        place_of = ".".join(self._names), self._texts[-1][1] if self._texts else ""
+        self.found += [(self._line, *place_of, node, new) for new in _changed(node)]
         if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
-            self._around.append(node.name.value)
+            self._names.append(node.name.value)
         return True
+
+    def _is_told_of(self, node: cst.CSTNode) -> bool:
+        """Whether the text of a node is the one that names the mutants in it."""
+        if not self._texts:
+            return isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement))
+        return isinstance(self._texts[-1][0], cst.ClassDef) and isinstance(
+            node, (cst.ClassDef, cst.FunctionDef)
+        )
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if isinstance(original_node, (cst.ClassDef, cst.FunctionDef)):
-            self._around.pop()
+            self._names.pop()
+        if self._texts and self._texts[-1][0] is original_node:
+            self._texts.pop()
 
 
 def _changed(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -78,8 +78,7 @@ class Server:
                     os.close(reader)
                     os.setsid()
                     self.answers = writer
-                    resource.setrlimit(resource.RLIMIT_CPU, (request.seconds, request.seconds + 1))
-                    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+                    limit_cpu_time(request.seconds)
                     exchanged = exchange(self._place / request.path, request.text, functions)
                     session.items[:] = ordered(tests, request) if exchanged else []
                     return
@@ -111,6 +110,12 @@ class Test:
         if any(name in self._name for name in names):
             return 1
         return 2 if any(name in self._source for name in names) else 3
+
+
+def limit_cpu_time(seconds: int) -> None:
+    """Lets SIGXCPU end this process after so much CPU time."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
 
 
 def ordered(tests: Sequence[Test], request: Request) -> list[pytest.Item]:

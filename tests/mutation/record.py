@@ -91,7 +91,7 @@ class Tally:
         mutants: How many there are.
         killed: By how they ended.
         equivalent: On record as such.
-        survived: Nothing noticed them.
+        survived: Nothing noticed them, or they hung.
         not_run: Not tried yet.
     """
 
@@ -121,7 +121,7 @@ def tally(mutants: Iterable[Mutant], results: Results, known: Sequence[Equivalen
             equivalent += 1
         elif verdict is None:
             not_run += 1
-        elif verdict.end == "survived":
+        elif not verdict.killed:
             survived.append(mutant)
         else:
             killed[verdict.end] += 1
@@ -135,7 +135,7 @@ def unknown(known: Sequence[Equivalent], mutants: Sequence[Mutant]) -> list[Equi
 
 def table(of: Mapping[str, Tally]) -> str:
     """The record as Markdown: a table by source, and the survivors."""
-    ends = [end for end in get_args(End) if end != "survived"]
+    ends = [end for end in get_args(End) if end not in {"survived", "hung"}]
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("mutmut", "numpy", "hypothesis", "pytest")
     )

@@ -15,7 +15,7 @@ import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ground import Ground, Verdict
@@ -37,7 +37,8 @@ class Config:
 
     Attributes:
         sources: The sources, and the tests that know each best.
-        patience: A trial may take so many seconds, and four times what the tests take without a mutant.
+        patience: A trial may run for so many seconds of CPU time, and four times what the tests need
+            without a mutant.
     """
 
     sources: Mapping[str, Sequence[str]]
@@ -47,7 +48,7 @@ class Config:
 class Tests:
     """The tests of each source that know it best.
 
-    They are first run on the unchanged project: they must pass, and their time gives the limit.
+    They are first run on the unchanged project: they must pass, and their CPU time gives the limit.
     """
 
     def __init__(self, ground: Ground, config: Config) -> None:
@@ -79,14 +80,14 @@ class Tests:
             with self._ground.changed(mutant.path, text):
                 verdict = self._ground.test(tests, self._config.patience + 4 * usual)
         self.learn(mutant, verdict)
-        return Verdict(verdict.end, verdict.by, round(verdict.seconds, 2))
+        return replace(verdict, seconds=round(verdict.seconds, 2), cpu=round(verdict.cpu, 2))
 
     def _seconds_of(self, tests: tuple[str, ...]) -> float:
         if tests not in self._seconds:
             verdict = self._ground.test(tests, 1200, compile_files=True)
             if verdict.end != "survived":
                 raise SystemExit(f"without any mutant, {verdict.by} {verdict.end}: mend that first")
-            self._seconds[tests] = verdict.seconds
+            self._seconds[tests] = verdict.cpu
         return self._seconds[tests]
 
 
@@ -129,17 +130,17 @@ def run(
             if verdict is not None:
                 tests.learn(mutant, verdict)
             equivalent = any(entry.is_of(mutant) for entry in known)
-            again = args.again and verdict is not None and verdict.end == "survived"
+            again = args.again and verdict is not None and not verdict.killed
             if not equivalent and (verdict is None or again):
                 if time.monotonic() > deadline:
                     console.print("The time is over.")
                     return
                 verdict = tests.try_out(mutant)
                 results.add(mutant, verdict)
-                if verdict.end == "survived":
+                if not verdict.killed:
                     survived += 1
                     console.print(
-                        f"survived: {mutant.path}:{mutant.line} {mutant.where}: "
+                        f"{verdict.end}: {mutant.path}:{mutant.line} {mutant.where}: "
                         f"{mutant.old} -> {mutant.new}",
                         markup=False,
                         highlight=False,

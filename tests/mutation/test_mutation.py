@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ground import Verdict
 from mutants import mutants
 from quick import exchange, functions_below
-from record import Results, equivalents
+from record import Results, equivalents, tally
 
 RUN = Path(__file__).parent / "run.py"
 
@@ -93,6 +94,43 @@ def test_the_same_change_twice_has_two_keys() -> None:
 def test_a_key_outlives_a_change_elsewhere() -> None:
     before, after = "def f():\n    return 1\n", "import os\n\n\ndef f():\n    return 1\n"
     assert {m.key for m in mutants("a.py", before)} == {m.key for m in mutants("a.py", after)}
+
+
+KEYED = """LIMIT = 1
+
+
+class Even:
+    step = 2
+
+    def next(self, n):
+        return self.after(n, 1)
+
+    def after(self, n, count):
+        def once():
+            return n + 2
+        return once()
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "stay", "differ"),
+    [
+        # A change of the source; mutants (where, and of what) that keep their keys; those that do not.
+        (("self.after", "self.later"), {("Even.after.once", "2"), ("", "1")}, {("Even.next", "1")}),
+        (("return once()", "return -once()"), {("Even.next", "1")}, {("Even.after.once", "2")}),
+        (("return self.after(n, 1)", "return 0"), {("", "1")}, {("Even", "2")}),
+        (("LIMIT = 1", "LIMIT: int = 1"), {("Even", "2"), ("Even.next", "1")}, {("", "1")}),
+        (("class Even", "# All that are even.\nclass Even"), {("Even", "2"), ("", "1")}, set()),
+    ],
+)
+def test_a_key_ends_with_the_text_around_it(
+    change: tuple[str, str], stay: set[tuple[str, str]], differ: set[tuple[str, str]]
+) -> None:
+    assert change[0] in KEYED
+    before = {(m.where, m.old): m.key for m in mutants("a.py", KEYED)}
+    after = {m.key for m in mutants("a.py", KEYED.replace(*change))}
+    assert {told for told in stay if before[told] not in after} == set()
+    assert {told for told in differ if before[told] in after} == set()
 
 
 HELD = """
@@ -214,6 +252,60 @@ def test_a_weak_test_lets_mutants_live_and_a_strong_one_does_not(tmp_path: Path)
     assert (strong.returncode, "0 survived" in strong.stdout) == (0, True), strong.stdout
     assert (tmp_path / "docs" / "mutants.md").read_text().endswith("## Survivors\n\nNone.\n")
     assert run(tmp_path).returncode == 0, "all is on record: none is tried again"
+
+
+def test_a_verdict_ends_with_the_function_that_it_is_of(tmp_path: Path) -> None:
+    place = project(tmp_path, STRONG)
+    assert run(place).returncode == 0
+    # Now the loop is for numbers that no test asks for; that its mutants were killed says nothing.
+    (place / "dezero" / "steps.py").write_text(
+        STEPS.replace(
+            "    count = 0\n", "    if n in {2, 3, 7}:\n        return (n + 1) // 2\n    count = 0\n"
+        )
+    )
+    assert "survived: dezero/steps.py:9 steps: n -= 2 -> n += 2" in run(place).stdout
+
+
+TRIALS = """
+import sys
+import time
+
+import ground
+from pathlib import Path
+
+place = Path(sys.argv[1])
+tried = ground.Ground(place, place / "build").test
+assert tried(["tests/test_steps.py"], 60).end == "survived"  # what is loaded then, is
+ground.SLOWEST = float(sys.argv[2])
+print(tried(["tests/test_limits.py"], float(sys.argv[3])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "slowest", "limit", "end"),
+    [
+        ("time.sleep(4.5)", 100, 4, "survived"),  # waiting is what a trial does on a busy machine
+        ("while True: pass", 100, 1, "too long"),
+        ("time.sleep(60)", 0.2, 10, "hung"),
+    ],
+)
+def test_the_limit_of_a_trial_is_one_of_its_own_time(
+    body: str, slowest: float, limit: float, end: str, tmp_path: Path
+) -> None:
+    place = project(tmp_path, STRONG)
+    (place / "tests" / "test_limits.py").write_text(f"import time\ndef test_it():\n    {body}\n")
+    command = [sys.executable, "-c", TRIALS, str(place), str(slowest), str(limit)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=RUN.parent)
+    assert f"Verdict(end='{end}'" in ended.stdout, ended.stderr
+
+
+def test_what_hung_was_not_killed(tmp_path: Path) -> None:
+    mutant, other = mutants("a.py", "x = 1\n")[:2]
+    results = Results(tmp_path / "r.jsonl")
+    results.add(mutant, Verdict("hung", "more than 600 s", 600.0))
+    results.add(other, Verdict("too long", "more than 60 s of CPU time", 80.0, 60.0))
+    counts = tally([mutant, other], Results(tmp_path / "r.jsonl"), [])
+    assert (counts.survived, counts.killed) == ([mutant], {"too long": 1})
 
 
 def test_a_failing_suite_is_no_measure(tmp_path: Path) -> None:
