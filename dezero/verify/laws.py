@@ -7,7 +7,7 @@ with what was expected and what was found, or `Unresolved` where the oracles can
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
