@@ -44,6 +44,16 @@ def wrong() -> Score:
         )
 
 
+def test_a_listener_is_told_how_far_it_is() -> None:
+    told: list[int] = []
+    scoreboard.score(
+        DezeroEngine(), "dezero", "dezero 0", PLAN, Claims(), lambda done: told.append(done.examples)
+    )
+    assert told
+    assert told == sorted(told)
+    assert told[-1] <= 150
+
+
 def test_a_campaign_goes_on_behind_its_counterexamples() -> None:
     found = wrong()
     assert set(found.broken) >= {("gradient", "sin"), ("value", "tanh")}

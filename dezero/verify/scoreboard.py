@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dezero.verify import campaign
-from dezero.verify.campaign import Plan, Tally
+from dezero.verify.campaign import Listener, Plan, Tally
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.claims import Claims
 from dezero.verify.engines import Engine
@@ -100,7 +100,14 @@ class Score:
         return sum(op not in self.claims.operations for op in OPERATIONS)
 
 
-def score(engine: Engine[Any], target: str, who: str, plan: Plan, claims: Claims) -> Score:
+def score(
+    engine: Engine[Any],
+    target: str,
+    who: str,
+    plan: Plan,
+    claims: Claims,
+    listener: Listener = lambda _: None,
+) -> Score:
     """Runs the campaign of one engine through, whatever it finds.
 
     Args:
@@ -109,10 +116,11 @@ def score(engine: Engine[Any], target: str, who: str, plan: Plan, claims: Claims
         who: What it is, with its version.
         plan: Its campaign.
         claims: What it does not claim.
+        listener: Is told how far the campaign is.
     """
     # What is made of others, or takes more, comes first: it is to blame before what stands beside it.
     every = [KnownFailure(op, law, "met") for op in reversed([*plan.contracts]) for law in plan.laws]
-    tally = campaign.run(replace(plan, known=every))
+    tally = campaign.run(replace(plan, known=every), listener)
     campaign.standing(engine, plan.laws, tally, plan.seed)
     found = Score(engine.name, who, target, engine.module, plan.laws, claims, tally)
     traces = {place: traced(plan.trial, one.found.program) for place, one in found.broken.items()}

@@ -14,6 +14,7 @@ from dezero.verify.campaign import Plan
 from dezero.verify.claims import claims_of
 from dezero.verify.cli import arguments, targets
 from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, NotStarted, UsageError
+from dezero.verify.cli.progress import shown
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.scoreboard import Score
 
@@ -83,7 +84,8 @@ def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed:
         options.time,
         dtypes=engine.dtypes if isinstance(engine, OpaqueEngine) else ("float64",),
     )
-    return scoreboard.score(engine, target.name, who, plan, claims_of(engine, "extended"))
+    with shown(plan, len(plan.contracts), target.name) as listener:
+        return scoreboard.score(engine, target.name, who, plan, claims_of(engine, "extended"), listener)
 
 
 def _who(name: str, engine: object) -> str:

@@ -6,22 +6,18 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
-
 from dezero.contract import Contract
 from dezero.verify import campaign, html_report, report, stretches
-from dezero.verify.campaign import Listener, Plan, Progress, Tally
+from dezero.verify.campaign import Plan, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.cli import arguments, corpora, spreading, standards, targets
 from dezero.verify.cli.arguments import AddCommand, UsageError
+from dezero.verify.cli.progress import shown
 from dezero.verify.coverage import FLOOR_FROM
 from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.engines import Engine
@@ -130,7 +126,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
             parts[stretches.REPLAYED] = campaign.replay(
                 plan, databases.programs(plan.contracts, plan.dtypes)
             )
-        with _progress(plan, target) as listener:
+        with shown(plan, len(target.contracts)) as listener:
             if spreading.wanted(options):
                 again = _again(options, seed)
                 tally = spreading.run(options, plan, again, listener, parts)
@@ -303,40 +299,6 @@ def _store(databases: Databases, made: Report) -> None:
     if databases.malformed:
         said = f"{databases.malformed} entries of the databases are no programs, and were passed over"
         print(f"dezero: {said}", file=sys.stderr)
-
-
-@contextmanager
-def _progress(plan: Plan, target: targets.Chosen) -> Generator[Listener]:
-    """What shows how far a campaign is: a bar on a terminal, and lines elsewhere."""
-    console = Console(stderr=True)
-    n_ops = len(target.contracts)
-
-    def state(done: Progress) -> str:
-        rate = done.examples / done.elapsed if done.elapsed else 0.0
-        return (
-            f"{done.examples} programs, {rate:.0f}/s, "
-            f"{done.operations} of {n_ops} operations, {done.unresolved:.1%} unresolved"
-        )
-
-    if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Bars(*columns, console=console, transient=True) as bars:
-            task = bars.add_task("random programs", total=plan.examples)
-
-            def show(done: Progress) -> None:
-                bars.update(task, description=state(done), completed=done.examples)
-
-            yield show
-            return
-    due = 10.0
-
-    def tell(done: Progress) -> None:
-        nonlocal due
-        if done.elapsed >= due:
-            print(state(done), file=sys.stderr, flush=True)
-            due = done.elapsed + 10.0
-
-    yield tell
 
 
 def _save(folder: Path | None, made: Report) -> Path | None:
