@@ -20,6 +20,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny and once: that all agree, no more")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there")
     parser.add_argument("--svg", metavar="FILE", type=Path, help="write a picture there")
+    parser.add_argument("--parts", metavar="A,B", help="instead: what the time of these is made of")
     return parser.parse_args(arguments)
 
 
@@ -28,9 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
     surroundings.prepare()
     # Only now: threads are counted when these are loaded.
-    from benchmarks import peers, report, suite
+    from benchmarks import parts, peers, report, suite
     from benchmarks.timing import Measured
 
+    if options.parts:
+        names = options.parts.split(",")
+        if unknown := [name for name in names if name not in parts.WORKLOADS]:
+            print(
+                f"no workload with parts is called {', '.join(unknown)}; "
+                f"there are: {', '.join(parts.WORKLOADS)}",
+                file=sys.stderr,
+            )
+            return 2
+        parts.show(names, options.quick)
+        return 0
     missing = peers.missing()
     present = [name for name in peers.CONTENDERS if name not in missing]
     chosen = suite.measurements(options.quick)

@@ -120,7 +120,24 @@ def sigmoid(x: Array) -> Array:
 
 def where(condition: Array, a: Array | float, b: Array | float) -> Array:
     """``a`` where the condition holds, ``b`` elsewhere; the three broadcast."""
+    if _is_zero(b) and isinstance(a, np.ndarray) and a.dtype in _BITS and condition.dtype == np.bool_:
+        # What rules ask for most. The bits of a, times 1 or 0, are those of a or of +0, also where a is
+        # infinite or NaN; and no branch is mispredicted, by which np.where is up to 18 times as slow.
+        bits = _BITS[a.dtype]
+        return as_array(np.multiply(a.view(bits), condition, dtype=bits).view(a.dtype))
     return as_array(np.where(condition, a, b))
+
+
+def _is_zero(b: Array | float) -> bool:
+    """Whether it is the number +0.0."""
+    return isinstance(b, float) and not b and math.copysign(1.0, b) > 0
+
+
+_BITS: dict[object, np.dtype[np.signedinteger[Any]]] = {
+    np.dtype(np.float32): np.dtype(np.int32),
+    np.dtype(np.float64): np.dtype(np.int64),
+}
+"""Floating element types, and integers of their size."""
 
 
 def identity(x: Array) -> Array:

@@ -158,3 +158,23 @@ def test_get_item_grad_keeps_the_element_type() -> None:
 )
 def test_which_indices_pick_repeatedly(index: Any, can: bool) -> None:
     assert arrays.picks_repeatedly(index) is can
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, ">f4"])
+def test_where_with_zero_is_numpys_bit_for_bit(dtype: str) -> None:
+    a = np.array([np.nan, -np.nan, np.inf, -np.inf, 1.5, -2.0, 0.0, -0.0, 5e-324], dtype)
+    for condition in (np.arange(9) % 2 == 0, np.ones(9, bool), np.zeros((2, 1), bool), np.arange(9)):
+        for b in (0.0, -0.0, 1.0):
+            found, expected = arrays.where(condition, a, b), np.where(condition, a, b)
+            assert found.dtype == expected.dtype
+            assert found.shape == expected.shape
+            assert np.array_equal(found, expected, equal_nan=True)
+            assert np.array_equal(np.signbit(found), np.signbit(expected))
+            assert not np.shares_memory(found, a)
+
+
+def test_where_with_zero_of_one_number() -> None:
+    for holds in (True, False):
+        found = arrays.where(np.array(holds), np.array(-2.0), 0.0)
+        assert type(found) is np.ndarray
+        assert (found.shape, found.item()) == ((), -2.0 if holds else 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import goals, report, suite, surroundings
+from benchmarks import goals, parts, report, suite, surroundings
 from benchmarks.peers import CONTENDERS, HAND, OURS
 from benchmarks.timing import Disagreement, Job, Measured, Spread, Workload, measure
 from benchmarks.workloads import checking, processes
@@ -76,6 +77,7 @@ def test_memory_of_a_process_of_its_own() -> None:
 def test_unknown_workload_and_unwritable_file(tmp_path: Path) -> None:
     for arguments, words in (
         (["--only", "nonsense"], "no workload is called nonsense; there are: small"),
+        (["--parts", "small,large"], "no workload with parts is called large; there are: small"),
         (["--quick", "--only", "hessian", "--json", str(tmp_path / "a" / "b")], "cannot be written"),
     ):
         command = [sys.executable, "-m", "benchmarks", *arguments]
@@ -83,6 +85,14 @@ def test_unknown_workload_and_unwritable_file(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    parts.show(list(parts.WORKLOADS), quick=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == sum(len(make()) for make, _, _ in parts.WORKLOADS.values())
+    for line in lines:
+        assert re.search(r"\d µs per (operation|step|check) +\d+\.\d\d of the first", line)
 
 
 def test_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 from dezero import Variable
 from dezero.config import Config, no_grad
 from dezero.contract import Array
-from dezero.verify import standing
+from dezero.verify import evaluation, standing
 from dezero.verify.engines import Engine, Graph
 from dezero.verify.engines.core_simple import CoreSimpleEngine
 from dezero.verify.engines.dezero import DezeroEngine
@@ -539,3 +539,19 @@ def test_a_lie_breaks_its_standing_law(
 
 def test_every_standing_law_has_a_lie() -> None:
     assert {law for law, *_ in STANDING_LIES} == set(STANDING_LAWS)
+
+
+@pytest.mark.parametrize("wrong", [1 + 1e-9, -1.0])
+def test_a_wrong_reference_is_found_by_a_law(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever of the two errs, engine or reference: where they differ a law is broken."""
+
+    def off(x: Array) -> Any:  # arrays of numbers and of balls alike
+        return np.sin(x) * wrong
+
+    program = Program((np.array([0.5, 1.5]),), (Step("sin", (0,)),), (1,), (np.array([1.0, 2.0]),))
+    for law in ("value", "gradient", "second_order"):
+        LAWS[law].hold(Trial(DezeroEngine(), program))
+    monkeypatch.setattr(evaluation, "FUNCTIONS", {**evaluation.FUNCTIONS, "sin": off})
+    for law in ("value", "gradient", "second_order"):
+        with pytest.raises(Broken):
+            LAWS[law].hold(Trial(DezeroEngine(), program))

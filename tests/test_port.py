@@ -21,9 +21,10 @@ from dezero.contract import Array
 from dezero.verify import cli
 from dezero.verify.engines import opaque, port
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
-from dezero.verify.engines.port import KEPT, PortEngine, PortError, PortTrial
+from dezero.verify.engines.port import KEPT, PortEngine, PortError, PortTrial, settled
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Json, Program, Step
+from dezero.verify.protocol import Result
 from dezero.verify.trial import Broken, Trial
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "ports.md"
@@ -479,27 +480,59 @@ def test_what_a_hostile_port_does_is_shrunk_and_leaves_nothing(
     assert [pid for group in set(groups) for pid in living(group)] == []
 
 
+def together(engine: PortEngine, *programs: Program) -> list[Result | PortError]:
+    return engine.outcomes([engine.request(program) for program in programs])
+
+
 def test_requests_go_down_the_pipe_together(folder: Path) -> None:
     engine = PortEngine(hostile(folder, "os._exit(7)"))
     try:
         alone = engine.run(GOOD)
-        for result in engine.run_each([GOOD, GOOD, GOOD]):
-            assert [y.tolist() for y in result.values] == [y.tolist() for y in alone.values]
-        with pytest.raises(PortError, match="it closed its output; it ended with exit code 7"):
-            engine.run_each([GOOD, BAD, GOOD])
+        for outcome in together(engine, GOOD, GOOD, GOOD):
+            assert [y.tolist() for y in settled(outcome).values] == [y.tolist() for y in alone.values]
         x = np.zeros(50_000)  # each is more than a pipe takes
         wide = Program((x,), (Step("neg", (0,)),), (1,), (x,))
-        assert [y.size for r in engine.run_each([wide, wide, wide]) for y in r.values] == [x.size] * 3
+        outcomes = together(engine, wide, wide, wide)
+        assert [y.size for outcome in outcomes for y in settled(outcome).values] == [x.size] * 3
     finally:
         engine.stop()
+
+
+def test_what_a_port_does_wrong_at_one_of_several_is_the_outcome_of_that(folder: Path) -> None:
+    engine = PortEngine(hostile(folder, "os._exit(7)"))
+    try:
+        first, second, third, fourth = together(engine, GOOD, BAD, GOOD, BAD)
+        assert "it closed its output; it ended with exit code 7" in str(second)
+        assert "it closed its output; it ended with exit code 7" in str(fourth)
+        assert settled(first).values[0].tolist() == settled(third).values[0].tolist()
+    finally:
+        engine.stop()
+
+
+def test_an_error_that_a_port_reports_does_not_end_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = "{'id': request['id'], 'error': {'kind': 'internal', 'message': 'no'}}"
+    engine = PortEngine(hostile(folder, f"say(json.dumps({error}).encode() + b'\\n')"))
+
+    def kill(process: port.PortProcess) -> int:
+        pytest.fail(f"{process.pid} was ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(port.PortProcess, "kill", kill)
+        refused, result = together(engine, BAD, GOOD)
+    engine.stop()
+    assert "it reports an error" in str(refused)
+    assert settled(result).values[0].size == 2
 
 
 def test_two_replies_to_one_of_several_requests(folder: Path) -> None:
     """The reply to one is not taken for that to the next."""
     engine = PortEngine(hostile(folder, "reply(request)\nreply(request)"))
     try:
-        with pytest.raises(PortError, match=r"id is \d+; expected \d+"):
-            engine.run_each([BAD, GOOD])
+        first, second = together(engine, BAD, GOOD)
+        assert len(settled(first).values) == 1
+        assert re.search(r"id is \d+; expected \d+", str(second))
         engine.run(GOOD)
     finally:
         engine.stop()

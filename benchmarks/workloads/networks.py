@@ -19,12 +19,14 @@ from dezero.optimizers import SGD, Adam, Optimizer
 Tensor = Any  # whatever a contender computes with: peers are untyped
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
+PERCEPTRON = (64, 784, 256, 10)
+"""The size of the batch, and of the layers."""
 LR, ALPHA, BETA1, BETA2, EPS = 0.1, 1e-3, 0.9, 0.999, 1e-8
 
 
 def workloads(tiny: bool = False) -> list[Workload]:
     """Those of this file, and of the two beside it."""
-    sizes = (4, 6, 5, 3) if tiny else (64, 784, 256, 10)
+    sizes = (4, 6, 5, 3) if tiny else PERCEPTRON
     return [
         mlp("mlp-sgd", sizes, adam=False),
         mlp("mlp-adam", sizes, adam=True),

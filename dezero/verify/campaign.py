@@ -462,6 +462,7 @@ def reduced(plan: Plan, law: str, program: Program, broken: Broken) -> tuple[Pro
 def judge(plan: Plan, program: Program, tally: Tally) -> None:
     """Holds a program against the laws of a plan; raises `_Found` at the first that is broken."""
     trial = plan.trial(program)
+    trial.laws = plan.laws
     trial.certify = plan.certify
     ops = {step.op for step in program.steps}
     known = [failure for failure in plan.known if failure.concerns(program)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TypeAlias
 
@@ -199,7 +199,7 @@ class _Builder:
         numbers = {old: new for new, old in enumerate(order)}
         program = Program(
             tuple(value.array for value in self.values if value.given),
-            tuple(replace(s, operands=tuple(numbers[i] for i in s.operands)) for s in self.steps),
+            tuple(s.on(numbers[i] for i in s.operands) for s in self.steps),
             tuple(numbers[i] for i in outputs),
             tuple(np.asarray(s, self.dtype) for s in seeds),
         )

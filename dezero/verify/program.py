@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import EllipsisType
@@ -56,6 +57,10 @@ class Step:
     operands: tuple[int, ...]
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
     n_out: int = 1
+
+    def on(self, operands: Iterable[int]) -> Step:
+        """The same step on other operands."""
+        return Step(self.op, tuple(operands), self.attributes, self.n_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ class Program:
         n_values = len(kept_inputs)
         for (step, first), kept in zip(self.places(), kept_steps, strict=True):
             if kept:
-                steps.append(replace(step, operands=tuple(renumbered[i] for i in step.operands)))
+                steps.append(step.on([renumbered[i] for i in step.operands]))
                 for k in range(step.n_out):
                     renumbered[first + k] = n_values
                     n_values += 1
@@ -174,10 +179,11 @@ class Program:
         """The program as a line of JSON; `from_json` gives the same program, bit for bit."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
-    def to_dict(self) -> dict[str, Json]:
-        """The program as what JSON can hold."""
+    def to_dict(self, tensor: Callable[[Array], Json] | None = None) -> dict[str, Json]:
+        """The program as what JSON can hold; its arrays by `encode_tensor`, or by another function."""
+        tensor = tensor or encode_tensor
         return {
-            "inputs": [encode_tensor(x) for x in self.inputs],
+            "inputs": [tensor(x) for x in self.inputs],
             "nodes": [
                 {
                     "op": step.op,
@@ -188,7 +194,7 @@ class Program:
                 for step in self.steps
             ],
             "outputs": list(self.outputs),
-            "seeds": [encode_tensor(s) for s in self.seeds],
+            "seeds": [tensor(s) for s in self.seeds],
         }
 
     @staticmethod
@@ -264,9 +270,15 @@ def decode_tensor(decoded: Json, where: str) -> Array:
     data = _expect_list(record.get("data"), f"{where}: data")
     if len(data) != size:
         raise ProgramError(f"{where}: {len(data)} numbers for shape {list(shape)}; expected {size}")
-    plain = dtype in FLOATS and all(type(value) is float for value in data)  # as nearly always
-    numbers = data if plain else [_decode_number(value, str(dtype), where) for value in data]
+    if dtype in FLOATS and _PLAIN.issuperset(map(type, data)):  # as nearly always
+        with suppress(OverflowError):  # an integer that no float holds
+            return np.array(data, dtype=str(dtype)).reshape(shape)
+    numbers = [_decode_number(value, str(dtype), where) for value in data]
     return np.array(numbers, dtype=str(dtype)).reshape(shape)
+
+
+_PLAIN = frozenset((float, int))
+"""The types of JSON's numbers: those of floats that are neither infinite nor NaN."""
 
 
 @cache

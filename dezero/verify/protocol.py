@@ -9,7 +9,7 @@ came and what was expected.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -112,12 +112,12 @@ class Run:
     want: frozenset[str]
     v: tuple[Array, ...] = ()
 
-    def to_dict(self) -> dict[str, Json]:
-        """The request as what JSON can hold."""
+    def to_dict(self, tensor: Callable[[Array], Json] = encode_tensor) -> dict[str, Json]:
+        """The request as what JSON can hold; the arrays of its program by a function."""
         return {
             "cmd": "run",
             "id": self.id,
-            **self.program.to_dict(),
+            **self.program.to_dict(tensor),
             "wrt": list[Json](self.wrt),
             "want": list[Json](sorted(self.want)),
             **({"v": [encode_tensor(d) for d in self.v]} if "hvp" in self.want else {}),

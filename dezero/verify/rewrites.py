@@ -47,7 +47,7 @@ def with_copies(program: Program) -> Program | None:
         if i == last_use:  # of a use twice in one step, the last
             places = [k for k, o in enumerate(step.operands) if first <= o < first + n_out]
             operands[places[-1]] += n_out
-        steps.append(replace(step, operands=tuple(operands)))
+        steps.append(step.on(operands))
     return replace(
         program, steps=tuple(steps), outputs=tuple(moved(output) for output in program.outputs)
     )
@@ -70,7 +70,7 @@ def in_another_order(program: Program) -> Program | None:
     steps: list[Step] = []
     for n in order:
         step, first = places[n]
-        steps.append(replace(step, operands=tuple(renumbered[o] for o in step.operands)))
+        steps.append(step.on(renumbered[o] for o in step.operands))
         for k in range(step.n_out):
             renumbered[first + k] = n_values + k
         n_values += step.n_out
@@ -95,7 +95,7 @@ def with_explicit_broadcasting(
                     steps.append(Step("broadcast_to", (operands[k],), {"shape": shape}))
                     operands[k] = n_values
                     n_values += 1
-        steps.append(replace(step, operands=tuple(operands)))
+        steps.append(step.on(operands))
         for k in range(step.n_out):
             renumbered[first + k] = n_values + k
         n_values += step.n_out
@@ -156,8 +156,8 @@ def perturbed(
         return n_values - 1
 
     for step in program.steps:
-        operands = tuple([moved(value) for value in step.operands])
-        steps.append(replace(step, operands=operands))
+        operands = [moved(value) for value in step.operands]
+        steps.append(step.on(operands))
         numbers.extend(range(n_values, n_values + step.n_out))
         n_values += step.n_out
     outputs = tuple([moved(value) for value in program.outputs])
@@ -205,7 +205,7 @@ def _bypassed(program: Program, number: int, first: int, operand: int) -> Progra
     steps = [s for n, s in enumerate(program.steps) if n != number]
     return replace(
         program,
-        steps=tuple(replace(s, operands=tuple(moved(o) for o in s.operands)) for s in steps),
+        steps=tuple(s.on(moved(o) for o in s.operands) for s in steps),
         outputs=tuple(moved(output) for output in program.outputs),
     ).pruned()
 
@@ -224,7 +224,7 @@ def _with_input_for(program: Program, number: int, first: int, values: Sequence[
     steps = [s for n, s in enumerate(program.steps) if n != number]
     return Program(
         program.inputs + tuple(v.astype(program.dtype.name) for v in values),
-        tuple(replace(s, operands=tuple(moved(o) for o in s.operands)) for s in steps),
+        tuple(s.on(moved(o) for o in s.operands) for s in steps),
         tuple(moved(output) for output in program.outputs),
         program.seeds,
     ).pruned()

@@ -28,7 +28,7 @@ from dezero.verify.oracles import ladders
 from dezero.verify.program import Program, ProgramError, Step
 from dezero.verify.rewrites import MOVES
 from dezero.verify.strategies import Programs, programs_made_by
-from dezero.verify.trial import Trial, Unresolved
+from dezero.verify.trial import Mismatch, Trial, Unresolved
 
 Target: TypeAlias = Callable[..., Variable | Sequence[Variable]]
 """A function of Variables that gives a Variable or several, or an instance of a Function."""
@@ -157,6 +157,14 @@ class FunctionTrial(Trial[Variable]):
     def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
         """Not known either."""
         return self.sizes
+
+    def movement_of_truth(self, mismatch: Mismatch) -> float:
+        """Not known either: it is found from values that are moved much farther."""
+        return 0.0
+
+    def movement_of_second(self, v: Sequence[Array]) -> float:
+        """Not known either."""
+        return 0.0
 
     def rounding_of_cotangents(self, random: np.random.Generator) -> None:
         """Not known either."""

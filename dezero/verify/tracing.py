@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def cotangent_of(program: Program, i: int, value: Array) -> Array:
     # The value comes as one more input, and whoever used it uses that.
     cut = Program(
         (*program.inputs, np.asarray(value, program.dtype)),
-        tuple(replace(step, operands=tuple(map(moved, step.operands))) for step in program.steps),
+        tuple(step.on(map(moved, step.operands)) for step in program.steps),
         tuple(output for output, _ in others),
         tuple(seed for _, seed in others),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dezero.verify.engines import Engine, V
@@ -25,8 +26,9 @@ def test_a_remembered_program_keeps_all_laws(path: Path, engine: Engine[V]) -> N
     if not {step.op for step in program.steps} <= set(engine.contracts):
         pytest.skip(f"{engine.name} has not all of its operations")
     ledger = Ledger()
-    for law in LAWS:
-        holds(law, engine, program, ledger)
+    with np.errstate(all="ignore"):  # some of them overflow
+        for law in LAWS:
+            holds(law, engine, program, ledger)
     assert not ledger.unresolved
 
 

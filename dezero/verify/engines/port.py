@@ -15,15 +15,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import IO
 
 import numpy as np
 
 from dezero import __version__
 from dezero.contract import Array, Contract
+from dezero.verify import trial
 from dezero.verify.engines import Engine, Graph
 from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.engines.opaque import (
@@ -319,26 +322,37 @@ class PortEngine(OpaqueEngine):
             want: "values" and "vjp"; by default what it claims of these.
             v: For "hvp", an array for each of the first inputs: the Hessian is that over them.
         """
-        (result,) = self.run_each([program], *want, v=v)
-        return result
+        (outcome,) = self.outcomes([self.request(program, *want, v=v)])
+        return settled(outcome)
 
-    def run_each(
-        self, programs: Sequence[Program], *want: str, v: Sequence[Array] = ()
-    ) -> list[Result]:
-        """The same for several programs, of which it is asked before the first reply is read."""
+    def outcomes(self, runs: Sequence[Run]) -> list[Result | PortError]:
+        """What comes of several runs, of which it is asked before the first reply is read.
+
+        What it does wrong at one of them is the outcome of that; the next are asked of a new process.
+        """
+        tensors: dict[int, Json] = {}
+
+        def once(array: Array) -> Json:
+            """An array as JSON, made once: such runs share most of theirs."""
+            if id(array) not in tensors:
+                tensors[id(array)] = encode_tensor(array)
+            return tensors[id(array)]
+
+        requests = [run.to_dict(once) for run in runs]
+        outcomes: list[Result | PortError] = []
+        while len(outcomes) < len(runs):
+            try:
+                for reply in self._replies(requests[len(outcomes) :]):
+                    outcomes.append(_result(reply, runs[len(outcomes)]))
+            except PortError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def request(self, program: Program, *want: str, v: Sequence[Array] = ()) -> Run:
+        """The request for a run, with a number of its own; what it takes, `run` says."""
         wanted = frozenset(want) or {"values", "vjp"} & {"values", *self.capabilities.features}
-        runs = [
-            Run(
-                self._next_id(),
-                program,
-                tuple(range(len(v) if "hvp" in wanted else len(program.inputs))),
-                frozenset(wanted),
-                tuple(v),
-            )
-            for program in programs
-        ]
-        replies = self._ask([run.to_dict() for run in runs])
-        return [_result(reply, run) for reply, run in zip(replies, runs, strict=True)]
+        wrt = tuple(range(len(v) if "hvp" in wanted else len(program.inputs)))
+        return Run(self._next_id(), program, wrt, frozenset(wanted), tuple(v))
 
     # --- requests ---
 
@@ -356,13 +370,12 @@ class PortEngine(OpaqueEngine):
         except (PortError, ProgramError) as error:
             raise self._killed(error, line) from error
 
-    def _ask(self, requests: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    def _replies(self, requests: Sequence[Mapping[str, Json]]) -> Iterator[dict[str, Json]]:
         """The replies to requests with numbers; whoever does not give one is killed."""
         if self._process is None:
             self._start()
         assert self._process is not None
         line = b""
-        replies: list[dict[str, Json]] = []
         try:
             for request, line in zip(
                 requests, self._process.ask(requests, self.seconds_to_run), strict=True
@@ -370,15 +383,14 @@ class PortEngine(OpaqueEngine):
                 reply = decode(line)
                 if identity(reply) != identity(request):
                     raise ProgramError(f"id is {identity(reply)}; expected {identity(request)}")
-                replies.append(reply)
+                yield reply
                 line = b""  # what is wrong next is not wrong with this one
         except (PortError, ProgramError) as error:
             raise self._killed(error, line) from None
-        except BaseException:  # interrupted: the next reply would be that to this request
+        except BaseException:  # interrupted, or not read on: the next reply would be to these requests
             self._process.kill()
             self._process = None
             raise
-        return replies
 
     def _killed(self, error: Exception, line: bytes) -> PortError:
         """What to raise after the process was killed for an error."""
@@ -397,7 +409,7 @@ class PortEngine(OpaqueEngine):
     def echo(self, sent: Array) -> None:
         """Raises PortError unless an array comes back as it was."""
         tensor = encode_tensor(sent)
-        (reply,) = self._ask([{"cmd": "echo", "id": self._next_id(), "tensor": tensor}])
+        (reply,) = self._replies([{"cmd": "echo", "id": self._next_id(), "tensor": tensor}])
         try:
             returned = encode_tensor(decode_tensor(reply.get("tensor"), "echo"))
         except ProgramError as error:
@@ -409,7 +421,10 @@ class PortEngine(OpaqueEngine):
 
     def build(self, program: Program, *, keep: bool = True) -> Graph[OpaqueVariable]:
         """Run a program; what is kept on the way is the port's affair."""
-        result = self.run(program)
+        return self.graph(program, self.run(program))
+
+    def graph(self, program: Program, result: Result) -> Graph[OpaqueVariable]:
+        """A program of which the port has told what comes of it."""
         leaves: list[OpaqueVariable | None] = [OpaqueVariable(x) for x in program.inputs]
         values = leaves + [None] * (program.n_values - len(leaves))
         outputs: list[OpaqueVariable] = [PortOutput(y, program=program) for y in result.values]
@@ -454,16 +469,23 @@ class PortEngine(OpaqueEngine):
         return [_filled(g, x) for g, x in zip(grads, xs, strict=False)]  # the factors are behind
 
 
-def _result(reply: Mapping[str, Json], run: Run) -> Result:
-    """What a reply to a run gives; raises PortError if it is not what was asked for."""
+def settled(outcome: Result | PortError) -> Result:
+    """The result; raises the PortError if there is none."""
+    if isinstance(outcome, PortError):
+        raise outcome
+    return outcome
+
+
+def _result(reply: Mapping[str, Json], run: Run) -> Result | PortError:
+    """What a reply to a run gives, or what is wrong with it: the port itself goes on."""
     try:
         if "unsupported" in reply:
-            raise PortError(f"it does not support what it declares: {brief(reply, RAW)}")
+            return PortError(f"it does not support what it declares: {brief(reply, RAW)}")
         if "error" in reply:
-            raise PortError(f"it reports an error: {brief(reply['error'], RAW)}")
+            return PortError(f"it reports an error: {brief(reply['error'], RAW)}")
         return Result.from_dict(reply, run)
     except ProgramError as error:
-        raise PortError(f"{error}; the reply: {brief(reply, RAW)}") from None
+        return PortError(f"{error}; the reply: {brief(reply, RAW)}")
 
 
 def _filled(g: Array | None, x: OpaqueVariable) -> OpaqueVariable:
@@ -522,14 +544,45 @@ class PortTrial(OpaqueTrial):
         assert isinstance(engine, PortEngine)
         self.port = engine
 
-    def pull_each(
-        self, graph: Graph[OpaqueVariable], several: Sequence[Sequence[Array]]
-    ) -> list[list[Array | None]]:
-        """The gradients for several seeds, asked for together: it takes the way there but once."""
-        assert isinstance(graph, PortGraph)
-        assert graph.result is not None
-        programs = [replace(graph.result[0], seeds=tuple(seeds)) for seeds in several]
-        return [list(result.grads) for result in self.port.run_each(programs, "vjp")]
+    @cached_property
+    def _outcomes(self) -> Mapping[int, list[Result | PortError]]:
+        """What comes of all that the laws will want to know, by the identity of the program.
+
+        It is asked for together: it takes the way there and back but once.
+        """
+        request, laws = self.port.request, self.laws
+        asked = [request(self.program)]
+        if "determinism" in laws:
+            asked.append(request(self.program))
+        if "linearity" in laws:
+            asked += [request(program, "vjp") for program in self.reseeded]
+        if "sharing" in laws:
+            asked += [request(program) for _, program in self.reordered]
+        if "broadcasting" in laws and self.explicit is not None:
+            asked.append(request(self.explicit))
+        outcomes: defaultdict[int, list[Result | PortError]] = defaultdict(list)
+        for run, outcome in zip(asked, self.port.outcomes(asked), strict=True):
+            outcomes[id(run.program)].append(outcome)
+        return outcomes
+
+    def _result(self, program: Program, *want: str) -> Result:
+        """The next that came of a program; it is asked for alone if that was not foreseen."""
+        foreseen = self._outcomes.get(id(program))
+        return settled(foreseen.pop(0)) if foreseen else self.port.run(program, *want)
+
+    def rerun(
+        self, program: Program, *, keep: bool = True, retain_grad: bool = False
+    ) -> trial.Run[OpaqueVariable]:
+        """A program run by the port, which is given it as text: there is nothing that it may spoil."""
+        result = self._result(program)
+        graph = self.port.graph(program, result)
+        self.port.pull_back(graph, program.seeds)
+        values = [None if v is None else v.data for v in graph.values]
+        leaves = graph.leaves(self.program)
+        return trial.Run(program, graph, values, [leaf.grad for leaf in leaves])
+
+    def pull_reseeded(self, graph: Graph[OpaqueVariable]) -> list[list[Array | None]]:
+        return [list(self._result(program, "vjp").grads) for program in self.reseeded]
 
     def _spread_of_moved_values(self) -> list[Array]:
         if not self._moves:
