@@ -783,7 +783,19 @@ def test_what_no_cotangent_explains_is_no_rounding_of_cotangents(part: float, pr
         LAWS["second_order"].check(Trial(Adds(part), program))
 
 
-@pytest.mark.parametrize(("roundings", "holds"), [(330, True), (365, False)])
+class KnowsNoCotangents(Trial[Variable]):
+    """A trial of an engine that does not say what its cotangents are."""
+
+    def rounding_of_cotangents(self, random: np.random.Generator) -> Program | None:
+        return None
+
+
+def test_where_cotangents_are_not_known_their_rounding_is_not_granted() -> None:
+    with pytest.raises(Broken, match="v' H v"):
+        LAWS["second_order"].check(KnowsNoCotangents(Bent(1e-6), CUBED))
+
+
+@pytest.mark.parametrize(("roundings", "holds"), [(338, True), (352, False)])
 def test_what_the_rounding_of_cotangents_makes_is_granted(roundings: int, holds: bool) -> None:
     """Those of a² and -a² cancel; what is rounded of them is curved, and nothing else is."""
     cancels = Step("square", (0,)), Step("neg", (1,)), Step("add", (1, 2))
@@ -958,6 +970,16 @@ class OfOneType(DezeroEngine):
     def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
         assert (seed.dtype, seed.shape) == (variable.dtype, variable.shape)
         super().backward(variable, seed, retain_grad=retain_grad)
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        assert [(s.dtype, s.shape) for s in seeds] == [(y.dtype, y.shape) for y in ys]
+        return super().gradients(ys, xs, seeds, create_graph)
 
 
 @pytest.mark.parametrize("law", LAWS)
