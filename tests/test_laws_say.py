@@ -747,7 +747,7 @@ BOWL = Program(
 def test_the_tolerance_of_second_order_is_what_five_kinds_of_rounding_make(
     roundings: int, holds: bool
 ) -> None:
-    """Of the sums in the law, of moved values, of the terms of products, of cotangents, of the truth."""
+    """Of the sums in the law, of moved values, of terms of products, of cotangents, and of the truth."""
     trial = Trial(Bent(roundings * float(np.finfo(float).eps)), BOWL)
     if holds:
         LAWS["second_order"].check(trial)
