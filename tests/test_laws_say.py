@@ -26,7 +26,7 @@ from dezero.verify.engines import Graph
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS, SENTENCES, STANDING_LAWS, Law
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Trial, same
+from dezero.verify.trial import Broken, Trial, Unresolved, same
 
 A, B = np.array([1.0, 2.0]), np.array([3.0, 5.0])
 SEED = np.array([1.0, -2.0])
@@ -476,6 +476,17 @@ def test_an_input_may_be_off_by_a_few_roundings_and_no_more(roundings: int, hold
         with pytest.raises(Broken, match="value 0, an input") as caught:
             LAWS["value"].check(trial)
         assert caught.value.margin == pytest.approx(6 / 5)
+
+
+def test_of_a_value_that_is_infinite_a_rounding_away_nothing_is_said() -> None:
+    edge = float(np.log(np.finfo(float).max))
+    program = Program((np.array([1.0, edge]),), (Step("exp", (0,)),), (1,), (SEED,))
+    LAWS["value"].check(Trial(DezeroEngine(), program))
+    with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
+        LAWS["value"].check(Trial(Values(1, lambda y: y / [1, 2]), program))
+    with pytest.raises(Broken, match="value 1, of step 0") as caught:
+        LAWS["value"].check(Trial(Values(1, lambda y: y * [2, 1]), program))
+    assert float(caught.value.found) == 2 * float(caught.value.expected) == 2 * np.e
 
 
 def test_values_and_a_gradient_that_only_the_proof_knows_are_no_offence() -> None:
