@@ -18,7 +18,9 @@ from test_laws_say import (
     SHARED,
     TWO_KINKS,
     A,
+    B,
     Gradients,
+    Values,
     always,
     more,
 )
@@ -266,6 +268,45 @@ def test_what_the_truth_may_be_off_by_is_granted_before_there_is_a_proof() -> No
     LAWS["gradient"].check(BlurredAndQuick(Gradients(1, more), PRODUCT))
 
 
+SLOPE = Program((A, B), (Step("mul", (0, 1)), Step("sub", (2, 1)), Step("exp", (3,))), (4,), (SEED,))
+"""exp(a·b - b): what is rounded of a difference grows with the exponential."""
+
+
+@pytest.mark.parametrize(("roundings", "holds"), [(745, True), (775, False)])
+def test_the_tolerance_of_a_value_is_what_three_kinds_of_rounding_make(
+    roundings: int, holds: bool
+) -> None:
+    """Of steps, of moved values as the engine has them, and as the specification has them."""
+    off = 1 + roundings * float(np.finfo(float).eps)
+    trial = Trial(Values(4, lambda y: y * off), SLOPE)
+    if holds:
+        LAWS["value"].check(trial)
+    else:
+        with pytest.raises(Broken, match="value 4") as caught:
+            LAWS["value"].check(trial)
+        assert 1 < caught.value.margin < 1.05
+
+
+class Unsure(NeverProves):
+    """A trial that knows a second derivative to 1 only."""
+
+    def second(self, v: Sequence[Array]) -> tuple[float, float]:
+        return super().second(v)[0], 1.0
+
+
+def test_what_a_second_derivative_may_be_off_by_is_granted() -> None:
+    LAWS["second_order"].check(Unsure(Bent(0.01), CUBED))
+    with pytest.raises(AssertionError, match="nobody has to ask for more digits"):
+        LAWS["second_order"].check(Unsure(Bent(10.0), CUBED))
+
+
+class StandsStill(Trial[Variable]):
+    """A trial that never asks how the truth moves."""
+
+    def movement_of_second(self, v: Sequence[Array]) -> float:
+        raise AssertionError("the engine is right without that")
+
+
 BOWL = Program(
     (A,), (Step("pow", (0,), {"c": 3}), Step("sin", (1,)), Step("mul", (2, 0))), (3,), (SEED,)
 )
@@ -284,6 +325,10 @@ def test_the_tolerance_of_second_order_is_what_five_kinds_of_rounding_make(
         with pytest.raises(Broken) as caught:
             LAWS["second_order"].check(trial)
         assert 1 < caught.value.margin < 1.05
+
+
+def test_how_the_truth_moves_is_asked_last() -> None:
+    LAWS["second_order"].check(StandsStill(Bent(2000 * float(np.finfo(float).eps)), BOWL))
 
 
 class Adds(DezeroEngine):

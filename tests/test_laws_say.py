@@ -479,14 +479,18 @@ def test_an_input_may_be_off_by_a_few_roundings_and_no_more(roundings: int, hold
 
 
 def test_of_a_value_that_is_infinite_a_rounding_away_nothing_is_said() -> None:
-    edge = float(np.log(np.finfo(float).max))
-    program = Program((np.array([1.0, edge]),), (Step("exp", (0,)),), (1,), (SEED,))
-    LAWS["value"].check(Trial(DezeroEngine(), program))
-    with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
-        LAWS["value"].check(Trial(Values(1, lambda y: y / [1, 2]), program))
-    with pytest.raises(Broken, match="value 1, of step 0") as caught:
-        LAWS["value"].check(Trial(Values(1, lambda y: y * [2, 1]), program))
-    assert float(caught.value.found) == 2 * float(caught.value.expected) == 2 * np.e
+    """1/(a - b), where a is the number next to b, and at last where it is not."""
+    a = np.append(np.full(9, 1 + np.finfo(float).eps), 3.0)
+    steps = Step("sub", (0, 1)), Step("reciprocal", (2,))
+    program = Program((a, np.ones(10)), steps, (3,), (np.ones(10),))
+    next_to_it, apart = np.where(a < 2, 1e4, 1.0), np.where(a < 2, 1.0, 1e4)
+    with np.errstate(all="ignore"):
+        LAWS["value"].check(Trial(DezeroEngine(), program))
+        with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
+            LAWS["value"].check(Trial(Values(3, lambda y: y * next_to_it), program))
+        with pytest.raises(Broken, match="value 3, of step 1") as caught:
+            LAWS["value"].check(Trial(Values(3, lambda y: y * apart), program))
+    assert (caught.value.expected, caught.value.found) == ("0.5", "5000.0")
 
 
 def test_values_and_a_gradient_that_only_the_proof_knows_are_no_offence() -> None:
