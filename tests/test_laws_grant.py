@@ -32,7 +32,7 @@ from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import Estimate
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Convention, Trial, Unresolved
+from dezero.verify.trial import Broken, Convention, Mismatch, Trial, Unresolved
 
 
 class Blurred(Trial[Variable]):
@@ -452,3 +452,50 @@ class TooFew(DezeroEngine):
 def test_a_second_derivative_that_is_missing_is_not_passed_over() -> None:
     with pytest.raises(ValueError, match="argument 2 is longer than argument 1"):
         LAWS["second_order"].check(Trial(TooFew(), PRODUCT))
+
+
+# --- the movement of the truth ------------------------------------------------------------------------
+
+EPS = float(np.finfo(float).eps)
+LARGEST = float(np.log(np.finfo(float).max))  # its exponential overflows, moved by two roundings
+NEARLY = Program((np.array(LARGEST * (1 - EPS)),), (Step("exp", (0,)),), (1,), (np.array(1.0),))
+
+
+def test_the_truth_moves_by_what_a_rounding_does() -> None:
+    """Of a³ at 1 and 2: nine roundings of 3a², and six of v' H v; of the values, three of a³."""
+    trial = Trial(DezeroEngine(), replace(CUBED, seeds=(np.ones(2),)))
+    mismatch = Mismatch("gradient of input", 0, (1,), 12.0, 13.0, 2.0)
+    assert EPS < trial.movement_of_truth(mismatch) / 12 < 20 * EPS
+    assert EPS < trial.movement_of_second([np.array([1.0, 0.0])]) / 6 < 20 * EPS
+    inputs, cubes = trial.movement_of_values()
+    assert not inputs.any()
+    assert np.all((cubes > EPS * A**3) & (cubes < 20 * EPS * A**3))
+
+
+def test_where_the_truth_overflows_nothing_is_accused() -> None:
+    class Halves(DezeroEngine):
+        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+            outputs = super().apply(step, operands)
+            if step.op == "exp":
+                outputs[0].data = np.asarray(outputs[0].data / 2)
+            return outputs
+
+    with np.errstate(all="ignore"):
+        with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
+            LAWS["value"].check(Trial(Halves(), NEARLY))
+        with pytest.raises(Unresolved, match=r"^a rounding away, the derivative is not finite$"):
+            LAWS["gradient"].check(Trial(Gradients(0, lambda g: np.asarray(g / 2)), NEARLY))
+
+
+def test_an_overflow_of_an_engine_excuses_nothing() -> None:
+    """Of one that is wrong, and gives infinities wherever the program is moved."""
+
+    class Overflows(DezeroEngine):
+        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+            outputs = super().apply(step, operands)
+            moved = step.op == "mul" and not np.array_equal(operands[0].data, A)
+            outputs[0].data = np.asarray(outputs[0].data * (np.inf if moved else 1.001))
+            return outputs
+
+    with np.errstate(all="ignore"), pytest.raises(Broken):
+        LAWS["value"].check(Trial(Overflows(), PRODUCT))
