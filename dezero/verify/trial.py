@@ -368,8 +368,8 @@ class Trial(Generic[V]):
     def few_roundings(self, expected: Array) -> Array:
         """A tolerance for a few roundings in each step, relative to the size of the array."""
         size: Array = np.abs(expected, dtype=np.float64)
-        n = 2 + len(self.program.steps)
-        return np.asarray(n * self.eps * (size + 0.25 * size.max(initial=0.0)))
+        few = (2 + len(self.program.steps)) * self.eps
+        return np.asarray(few * size + 0.25 * few * size.max(initial=0.0))
 
     def _worst(
         self,
@@ -527,10 +527,9 @@ def _second(program: Program, v: Sequence[Array]) -> tuple[float, float]:
 
 def _extent(numbers: Sequence[float]) -> float:
     """How far numbers lie apart; raises Unresolved if one is not finite."""
-    extent = max(numbers) - min(numbers)
-    if not np.isfinite(extent):
+    if not np.all(np.isfinite(numbers)):
         raise Unresolved("a rounding away, the derivative is not finite")
-    return extent
+    return max(numbers) - min(numbers)
 
 
 def _settled(proven: Enclosures) -> Array:
