@@ -6,8 +6,7 @@ Each lie here offends at one place, and the law must name that place and no othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import FrozenInstanceError, replace
-from types import MappingProxyType
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,11 @@ from test_laws import (
 
 from dezero import Variable
 from dezero.contract import Array
-from dezero.verify import laws
 from dezero.verify.engines import Graph
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS, SENTENCES, STANDING_LAWS, Law
-from dezero.verify.oracles import Estimate
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Convention, Mismatch, Trial, Unresolved, same
+from dezero.verify.trial import Broken, Trial, Unresolved, same
 
 A, B = np.array([1.0, 2.0]), np.array([3.0, 5.0])
 SEED = np.array([1.0, -2.0])
@@ -46,6 +43,7 @@ APART = Program((A, B), (Step("neg", (0,)), Step("square", (1,)), Step("add", (2
 """b² - a, of which the first two steps may change places; the gradients are [-1, 2] and [6, -20]."""
 LINEAR = Program((A,), (Step("neg", (0,)),), (1,), (SEED,))
 AT_ZERO = Program((np.array(0.0),), (Step("relu", (0,)),), (1,), (np.array(1.0),))
+TWO_KINKS = Program((np.zeros(2),), (Step("relu", (0,)),), (1,), (SEED,))
 SHARED = Program((A,), (Step("square", (0,)), Step("mul", (1, 1))), (2,), (SEED,))
 """a⁴, of which the gradient is [4, -64]."""
 
@@ -183,23 +181,6 @@ class WrongGrad(DezeroEngine):
     ) -> list[Variable]:
         first, *others = super().gradients(ys, xs, seeds, create_graph)
         return [first, *(Variable(more(g.data)) for g in others)]
-
-
-class Twisted(DezeroEngine):
-    """The Hessian is not symmetric; along one direction nobody sees it."""
-
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
-            return found
-        (h,), (d,) = (g.data for g in found), (seed.data for seed in seeds)
-        return [Variable(h + h[0] / d[0] * np.stack([d[1], -d[0]]))]
 
 
 class Unsigned(DezeroEngine):
@@ -497,6 +478,21 @@ def test_an_input_may_be_off_by_a_few_roundings_and_no_more(roundings: int, hold
         assert caught.value.margin == pytest.approx(6 / 5)
 
 
+def test_of_a_value_that_is_infinite_a_rounding_away_nothing_is_said() -> None:
+    """1/(a - b), where a is the number next to b, and at last where it is not."""
+    a = np.append(np.full(9, 1 + np.finfo(float).eps), 3.0)
+    steps = Step("sub", (0, 1)), Step("reciprocal", (2,))
+    program = Program((a, np.ones(10)), steps, (3,), (np.ones(10),))
+    next_to_it, apart = np.where(a < 2, 1e4, 1.0), np.where(a < 2, 1.0, 1e4)
+    with np.errstate(all="ignore"):
+        LAWS["value"].check(Trial(DezeroEngine(), program))
+        with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
+            LAWS["value"].check(Trial(Values(3, lambda y: y * next_to_it), program))
+        with pytest.raises(Broken, match="value 3, of step 1") as caught:
+            LAWS["value"].check(Trial(Values(3, lambda y: y * apart), program))
+    assert (caught.value.expected, caught.value.found) == ("0.5", "5000.0")
+
+
 def test_values_and_a_gradient_that_only_the_proof_knows_are_no_offence() -> None:
     trial = Trial(DezeroEngine(), PRODUCT)
     trial.values = [more(y) for y in trial.values]
@@ -516,356 +512,6 @@ def test_a_certificate_is_made_of_gradients_in_float64_where_it_is_asked_for() -
     assert not certified(PRODUCT, False)
     assert not certified(PRODUCT.astype("float32"), True)
     assert not certified(AT_ZERO, True)
-
-
-class Blurred(Trial[Variable]):
-    """A trial that knows its truth to 0.11 only."""
-
-    @property
-    def truth_error(self) -> list[Array]:
-        return [np.full(x.shape, 0.11) for x in self.program.inputs]
-
-
-def test_what_the_truth_may_be_off_by_is_granted() -> None:
-    LAWS["gradient"].check(Blurred(Gradients(1, more), PRODUCT))
-    with pytest.raises(Broken, match="gradient of input 1"):
-        LAWS["gradient"].check(Blurred(Gradients(1, lambda g: more(more(g))), PRODUCT))
-
-
-# ----------------------------------------------------------------------------------------- second_order
-
-CUBED = Program((A,), (Step("pow", (0,), {"c": 3}),), (1,), (SEED,))
-
-
-class Bent(DezeroEngine):
-    """Second derivatives are a little too large.
-
-    Args:
-        factor: By so much; or by so much times the roundoff, if that is given.
-    """
-
-    def __init__(self, factor: float, roundings: bool = False) -> None:
-        self.factor, self.roundings = factor, roundings
-
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
-            return found
-        unit = float(np.finfo(found[0].dtype.name).eps) if self.roundings else 1.0
-        return [Variable(np.asarray(g.data * (1 + self.factor * unit), g.dtype)) for g in found]
-
-
-def directions(program: Program) -> list[list[Array]]:
-    """The two directions of the law, as its docstring says: numbers of float32."""
-    random = np.random.default_rng(program.n_values)
-    return [
-        [random.normal(size=x.shape).astype(np.float32).astype(float) for x in program.inputs]
-        for _ in range(2)
-    ]
-
-
-def test_a_curvature_that_is_wrong_is_told_beside_the_right_one() -> None:
-    with pytest.raises(Broken) as caught:
-        LAWS["second_order"].check(Trial(Bent(0.5), CUBED))
-    ((v,), _) = directions(CUBED)
-    right = float(np.sum(SEED * 6 * A * v**2))
-    assert caught.value.what == "v' H v"
-    assert float(caught.value.expected) == pytest.approx(right, rel=1e-14)
-    assert float(caught.value.found) == pytest.approx(1.5 * right, rel=1e-14)
-    assert 1e9 < caught.value.margin < 1e16
-
-
-def test_a_hessian_that_is_not_symmetric_is_told_beside_zero() -> None:
-    with pytest.raises(Broken) as caught:
-        LAWS["second_order"].check(Trial(Twisted(), CUBED))
-    (v,), (w,) = directions(CUBED)
-    assert (caught.value.what, caught.value.expected) == ("w' H v - v' H w", "0.0")
-    twist = 2 * 6.0 * float(w @ np.array([v[1], -v[0]]))
-    assert float(caught.value.found) == pytest.approx(twist, rel=1e-12)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_second_derivatives_may_be_off_by_rounding(dtype: str) -> None:
-    program = CUBED.astype(dtype)
-    LAWS["second_order"].check(Trial(Bent(8, roundings=True), program))
-    LAWS["second_order"].check(Trial(Bent(-8, roundings=True), program))
-    with pytest.raises(Broken):
-        LAWS["second_order"].check(Trial(Bent(2000 * float(np.finfo(dtype).eps)), program))
-
-
-def test_second_order_is_not_for_kinks_nor_for_engines_that_know_one_order_only() -> None:
-    class OneOrder(Bent):
-        differentiates_twice = False
-
-    LAWS["second_order"].check(Trial(OneOrder(0.5), CUBED))
-    LAWS["accumulation"].check(Trial(OneOrder(0.5), CUBED))
-    LAWS["second_order"].check(Trial(Bent(0.5), AT_ZERO))
-
-
-# ------------------------------------------------------------------------------------------------- kink
-
-
-@pytest.mark.parametrize("slope", [2.0, -1.0])
-def test_a_gradient_at_a_kink_beyond_both_sides_is_told_beside_them(slope: float) -> None:
-    trial = Trial(Gradients(0, always(np.array(slope))), AT_ZERO)
-    trial.truth = [np.array(slope)]  # as if that were the convention
-    with pytest.raises(Broken) as caught:
-        LAWS["kink"].check(trial)
-    d = float(np.random.default_rng(AT_ZERO.n_values).normal())
-    low, high = sorted((0.0, d))
-    assert caught.value.what == "the derivative along a direction"
-    assert caught.value.found == repr(slope * d)
-    between, told_low, also, told_high = caught.value.expected.split()
-    assert (between, also) == ("between", "and")
-    assert (float(told_low), float(told_high)) == pytest.approx((low, high), abs=1e-9)
-    assert 1e3 < caught.value.margin < np.inf
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
-def test_a_gradient_at_a_kink_between_the_two_sides_is_right(slope: float) -> None:
-    trial = Trial(Gradients(0, always(np.array(slope))), AT_ZERO)
-    trial.truth = [np.array(slope)]
-    LAWS["kink"].check(trial)
-
-
-def test_at_a_kink_the_proof_is_asked_before_anyone_is_accused() -> None:
-    trial = Trial(DezeroEngine(), AT_ZERO)
-    trial.truth = [np.array(0.25)]
-    LAWS["kink"].check(trial)
-
-
-@pytest.mark.parametrize("unresolved", [0, 1])
-def test_one_sided_derivatives_that_do_not_converge_decide_nothing(
-    unresolved: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def found(program: Program, direction: Sequence[Array]) -> tuple[Estimate, ...]:
-        return tuple(Estimate(0.0, 1.0, side != unresolved) for side in range(2))
-
-    monkeypatch.setattr(laws, "one_sided", found)
-    with pytest.raises(Unresolved, match=r"^a one-sided derivative does not converge$"):
-        LAWS["kink"].check(Trial(DezeroEngine(), AT_ZERO))
-
-
-def test_next_to_a_kink_the_law_says_why_it_cannot_tell() -> None:
-    with pytest.raises(Unresolved, match=r"^a value lies next to a kink$"):
-        LAWS["kink"].check(Trial(DezeroEngine(), AT_ZERO.with_inputs([np.array(1e-4)])))
-
-
-def test_another_convention_is_respected() -> None:
-    class Other(Gradients):
-        conventions = MappingProxyType({"relu": "1 at 0"})
-
-    with pytest.raises(Convention, match="documents another derivative of relu"):
-        LAWS["kink"].check(Trial(Other(0, more), AT_ZERO))
-
-
-TWO_KINKS = Program((np.zeros(2),), (Step("relu", (0,)),), (1,), (SEED,))
-
-
-def test_of_several_kinks_at_once_only_the_convention_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(program: Program, direction: Sequence[Array]) -> tuple[Estimate, ...]:
-        raise AssertionError("the convention need not lie between the two sides")
-
-    monkeypatch.setattr(laws, "one_sided", never)
-    twice = Program((np.array(0.0),), (Step("relu", (0,)), Step("abs", (1,))), (2,), (np.array(1.0),))
-    for program in (TWO_KINKS, twice):
-        LAWS["kink"].check(Trial(DezeroEngine(), program))
-
-
-@pytest.mark.parametrize("size", [1e-20, 1e20])
-def test_how_much_is_rounding_goes_by_the_size_of_the_numbers(size: float) -> None:
-    with pytest.raises(Broken):
-        LAWS["second_order"].check(Trial(Bent(1e-6), replace(CUBED, seeds=(size * SEED,))))
-    for slope in (1.001, -0.001):
-        wrong = np.array(size * slope)
-        trial = Trial(Gradients(0, always(wrong)), replace(AT_ZERO, seeds=(np.array(size),)))
-        trial.truth = [wrong]
-        with pytest.raises(Broken, match="the derivative along a direction"):
-            LAWS["kink"].check(trial)
-
-
-def test_in_the_widest_precision_a_lie_is_one_too() -> None:
-    with pytest.raises(Broken, match="v' H v"):
-        LAWS["second_order"].check(Trial(Bent(1e-6), CUBED.astype("longdouble")))
-
-
-class NeverProves(Trial[Variable]):
-    """A trial without balls, without moved runs, and without more digits."""
-
-    def proof(self) -> list[Array]:
-        raise AssertionError("nobody has to ask for a proof")
-
-    def proof_of_values(self) -> list[Array]:
-        raise AssertionError("nobody has to ask for a proof")
-
-    def in_wider_precision(self) -> Trial[Variable] | None:
-        raise AssertionError("nobody has to ask for more digits")
-
-    def _spread_of(self, result: Callable[[Program], list[Array]]) -> list[Array]:
-        raise AssertionError("nobody has to move anything")
-
-
-@pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("program", [LINEAR, PRODUCT, PARTS, APART, SHARED, AT_ZERO, CUBED])
-def test_an_honest_engine_costs_no_more_than_its_runs(law: str, program: Program) -> None:
-    LAWS[law].check(NeverProves(DezeroEngine(), program))
-
-
-def test_what_the_truth_may_be_off_by_is_granted_to_the_proof_too() -> None:
-    trial = Blurred(Gradients(1, more), PRODUCT)
-    trial.truth = [g + 5 for g in trial.truth]
-    LAWS["gradient"].check(trial)
-
-
-def test_cotangents_that_nearly_cancel_are_rounded_as_each_of_them_is() -> None:
-    others = np.random.default_rng(PRODUCT.n_values).normal(size=2)
-    nearly = replace(PRODUCT, seeds=(-2 * others * (1 + 1e-9),))
-    LAWS["linearity"].check(NeverProves(DezeroEngine(), nearly))
-
-
-class BlurredAndQuick(Blurred, NeverProves):
-    """It has no proof either."""
-
-
-def test_what_the_truth_may_be_off_by_is_granted_before_there_is_a_proof() -> None:
-    LAWS["gradient"].check(BlurredAndQuick(Gradients(1, more), PRODUCT))
-
-
-BOWL = Program(
-    (A,), (Step("pow", (0,), {"c": 3}), Step("sin", (1,)), Step("mul", (2, 0))), (3,), (SEED,)
-)
-"""a·sin(a³), of which the Hessian is a sum of terms that cancel in part."""
-
-
-@pytest.mark.parametrize(("roundings", "holds"), [(2800, True), (2920, False)])
-def test_the_tolerance_of_second_order_is_what_five_kinds_of_rounding_make(
-    roundings: int, holds: bool
-) -> None:
-    """Of the sums in the law, of moved values, of terms of products, of cotangents, of the truth."""
-    trial = Trial(Bent(roundings * float(np.finfo(float).eps)), BOWL)
-    if holds:
-        LAWS["second_order"].check(trial)
-    else:
-        with pytest.raises(Broken) as caught:
-            LAWS["second_order"].check(trial)
-        assert 1 < caught.value.margin < 1.05
-
-
-class Adds(DezeroEngine):
-    """To each product with a Hessian is added a part of the direction."""
-
-    def __init__(self, part: float) -> None:
-        self.part = part
-
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
-            return found
-        return [g + self.part * v.data for g, v in zip(found, seeds, strict=True)]
-
-
-@pytest.mark.parametrize("program", [LINEAR, CUBED, BOWL])
-@pytest.mark.parametrize("part", [1e-6, 1.0])
-def test_what_no_cotangent_explains_is_no_rounding_of_cotangents(part: float, program: Program) -> None:
-    with pytest.raises(Broken, match="v' H v"):
-        LAWS["second_order"].check(Trial(Adds(part), program))
-
-
-@pytest.mark.parametrize(("roundings", "holds"), [(330, True), (365, False)])
-def test_what_the_rounding_of_cotangents_makes_is_granted(roundings: int, holds: bool) -> None:
-    """Those of a² and -a² cancel; what is rounded of them is curved, and nothing else is."""
-    cancels = Step("square", (0,)), Step("neg", (1,)), Step("add", (1, 2))
-    part = roundings * float(np.finfo(float).eps)
-    trial = Trial(Adds(part), Program((A,), cancels, (3,), (SEED,)))
-    if holds:
-        LAWS["second_order"].check(trial)
-    else:
-        with pytest.raises(Broken, match="v' H v"):
-            LAWS["second_order"].check(trial)
-
-
-def bent_up(op: str, seed: float) -> Program:
-    """relu(a)·3 - 3 + 3, or |a|·3 - 3 + 3, at 0."""
-    steps = Step(op, (0,)), Step("mul", (2, 1)), Step("sub", (3, 1)), Step("add", (4, 1))
-    return Program((np.array(0.0), np.array(3.0)), steps, (5,), (np.array(seed),))
-
-
-@pytest.mark.parametrize("seed", [1.0, -1.0])
-@pytest.mark.parametrize(
-    ("op", "end", "most"),
-    [("relu", 3.0, 841), ("relu", 0.0, -585), ("abs", 3.0, 1139), ("abs", -3.0, -1139)],
-)
-def test_the_tolerance_at_a_kink_goes_by_all_terms_also_by_those_that_cancel(
-    op: str, end: float, most: int, seed: float
-) -> None:
-    def beyond(roundings: float) -> Trial[Variable]:
-        wrong = np.array(seed * (end + 3 * roundings * np.finfo(float).eps))
-        trial = Trial(Gradients(0, always(wrong)), bent_up(op, seed))
-        trial.truth = [wrong, *trial.truth[1:]]
-        return trial
-
-    LAWS["kink"].check(beyond(0.98 * most))
-    with pytest.raises(Broken, match="the derivative along a direction") as caught:
-        LAWS["kink"].check(beyond(1.02 * most))
-    assert 1 < caught.value.margin < 1.04
-
-
-def test_what_cancels_in_a_rule_is_rounded_as_its_terms_are_for_the_sum_of_cotangents() -> None:
-    factors = np.array(1e8), np.array(1e8 + 1e-3)
-    steps = Step("mul", (0, 1)), Step("mul", (0, 2)), Step("sub", (3, 4))
-    program = Program((A, *factors), steps, (5,), (1e-20 * SEED,))
-    LAWS["linearity"].check(NeverProves(DezeroEngine(), program))
-    others = np.random.default_rng(program.n_values).normal(size=2)
-    nearly = replace(program, seeds=(-2 * others * (1 + 1e-9),))  # the sum cancels, too
-    LAWS["linearity"].check(Trial(DezeroEngine(), nearly))
-
-
-class BentInDoubles(Bent):
-    """They are, in one precision."""
-
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        self.factor = 1e-6 if xs[0].dtype == np.float64 else 0.0
-        return super().gradients(ys, xs, seeds, create_graph)
-
-
-def test_a_second_derivative_that_is_right_in_more_digits_is_right() -> None:
-    LAWS["second_order"].check(Trial(BentInDoubles(0.0), CUBED))
-
-
-class TooFew(DezeroEngine):
-    """There is no gradient for the last input."""
-
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        return super().gradients(ys, xs, seeds, create_graph)[: None if create_graph else -1]
-
-
-def test_a_second_derivative_that_is_missing_is_not_passed_over() -> None:
-    with pytest.raises(ValueError, match="argument 2 is longer than argument 1"):
-        LAWS["second_order"].check(Trial(TooFew(), PRODUCT))
 
 
 # ------------------------------------------------------------------------------------ against itself
@@ -959,6 +605,16 @@ class OfOneType(DezeroEngine):
         assert (seed.dtype, seed.shape) == (variable.dtype, variable.shape)
         super().backward(variable, seed, retain_grad=retain_grad)
 
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        assert [(s.dtype, s.shape) for s in seeds] == [(y.dtype, y.shape) for y in ys]
+        return super().gradients(ys, xs, seeds, create_graph)
+
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -1021,50 +677,3 @@ def test_the_laws_by_name() -> None:
     assert {name: law.name for name, law in LAWS.items()} == {name: name for name in LAWS}
     assert {law.check.__name__ for law in LAWS.values()} == {f"check_{name}" for name in LAWS}
     assert list(STANDING_LAWS) == ["no_graph", "refcount", "depth"]
-
-
-# --- the movement of the truth ------------------------------------------------------------------------
-
-EPS = float(np.finfo(float).eps)
-LARGEST = float(np.log(np.finfo(float).max))  # its exponential overflows, moved by two roundings
-NEARLY = Program((np.array(LARGEST * (1 - EPS)),), (Step("exp", (0,)),), (1,), (np.array(1.0),))
-
-
-def test_the_truth_moves_by_what_a_rounding_does() -> None:
-    """Of a³ at 1 and 2: nine roundings of 3a², and six of v' H v; of the values, three of a³."""
-    trial = Trial(DezeroEngine(), replace(CUBED, seeds=(np.ones(2),)))
-    mismatch = Mismatch("gradient of input", 0, (1,), 12.0, 13.0, 2.0)
-    assert EPS < trial.movement_of_truth(mismatch) / 12 < 20 * EPS
-    assert EPS < trial.movement_of_second([np.array([1.0, 0.0])]) / 6 < 20 * EPS
-    inputs, cubes = trial.movement_of_values()
-    assert not inputs.any()
-    assert np.all((cubes > EPS * A**3) & (cubes < 20 * EPS * A**3))
-
-
-def test_where_the_truth_overflows_nothing_is_accused() -> None:
-    class Halves(DezeroEngine):
-        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
-            outputs = super().apply(step, operands)
-            if step.op == "exp":
-                outputs[0].data = np.asarray(outputs[0].data / 2)
-            return outputs
-
-    with np.errstate(all="ignore"):
-        with pytest.raises(Unresolved, match=r"^a rounding away, the value is not finite$"):
-            LAWS["value"].check(Trial(Halves(), NEARLY))
-        with pytest.raises(Unresolved, match=r"^a rounding away, the derivative is not finite$"):
-            LAWS["gradient"].check(Trial(Gradients(0, lambda g: np.asarray(g / 2)), NEARLY))
-
-
-def test_an_overflow_of_an_engine_excuses_nothing() -> None:
-    """Of one that is wrong, and gives infinities wherever the program is moved."""
-
-    class Overflows(DezeroEngine):
-        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
-            outputs = super().apply(step, operands)
-            moved = step.op == "mul" and not np.array_equal(operands[0].data, A)
-            outputs[0].data = np.asarray(outputs[0].data * (np.inf if moved else 1.001))
-            return outputs
-
-    with np.errstate(all="ignore"), pytest.raises(Broken):
-        LAWS["value"].check(Trial(Overflows(), PRODUCT))

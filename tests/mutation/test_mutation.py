@@ -120,7 +120,11 @@ class Even:
         (("return once()", "return -once()"), {("Even.next", "1")}, {("Even.after.once", "2")}),
         (("return self.after(n, 1)", "return 0"), {("", "1")}, {("Even", "2")}),
         (("LIMIT = 1", "LIMIT: int = 1"), {("Even", "2"), ("Even.next", "1")}, {("", "1")}),
-        (("class Even", "# All that are even.\nclass Even"), {("Even", "2"), ("", "1")}, set()),
+        (
+            ("class Even", "# All that are even.\nclass Even"),
+            {("Even", "2"), ("", "1")},
+            set[tuple[str, str]](),
+        ),
     ],
 )
 def test_a_key_ends_with_the_text_around_it(
