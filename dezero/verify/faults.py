@@ -182,7 +182,8 @@ _ALL = (
     Fault("max_full_share", "values", "Max gives each tied element the whole cotangent", ("kink",), 1,
         unary(Max, wrong.full_share)),
     Fault("relu_at_zero", "values", "ReLU's derivative at 0 is 1", ("kink",), 1,
-        unary(ReLU, lambda self, xp, gy, x, y: xp.where(y >= 0, gy, 0.0))),
+        lambda: saving(
+            ReLU, "x", *unary(ReLU, lambda self, xp, gy, x, y: xp.where(x >= 0, gy, 0.0))())),
     Fault("abs_at_zero", "values", "Abs's derivative at 0 is -1", ("kink",), 1,
         unary(Abs, lambda self, xp, gy, x, y: xp.where(x > 0, gy, -gy))),
     Fault("prod_by_division", "values", "Prod divides by the element: NaN where it is 0",
