@@ -34,6 +34,8 @@ from dezero.verify.trial import Broken, Certificate, Convention, Trial, Unresolv
 
 RUN = 250
 """How many programs there are in one run."""
+COLLECTED = 4
+"""After how many runs the collector is called: it takes as long as a few programs."""
 STRETCH = 10_000
 """How many programs there are in one stretch: enough for a sweep over most pairs of operations."""
 _SLOW_IS_FINE = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large)
@@ -334,7 +336,8 @@ class _Stretch:
                 break
             # The law `refcount` starts the collector's counts anew with each program, so that it would
             # never come to what Hypothesis leaves in cycles.
-            gc.collect()
+            if number % COLLECTED == COLLECTED - 1:
+                gc.collect()
         tally.elapsed = time.monotonic() - self.begun
         return tally
 
