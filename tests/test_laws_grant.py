@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -499,3 +500,15 @@ def test_an_overflow_of_an_engine_excuses_nothing() -> None:
 
     with np.errstate(all="ignore"), pytest.raises(Broken):
         LAWS["value"].check(Trial(Overflows(), PRODUCT))
+
+
+def test_what_errors_are_granted_to_a_number_without_axes() -> None:
+    """NumPy's arithmetic makes scalars of such arrays."""
+    trial = Trial(
+        DezeroEngine(), Program((np.array(1.0),), (Step("neg", (0,)),), (1,), (np.array(1.0),))
+    )
+    error: Any = np.array(0.1) + np.array(0.1)
+    assert type(error) is np.float64
+    trial.require("gradient of input", [np.array(-2.0)], [np.array(-1.0)], [error])
+    with pytest.raises(Broken):
+        trial.require("gradient of input", [np.array(-20.0)], [np.array(-1.0)], [error])

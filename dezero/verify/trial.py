@@ -355,7 +355,8 @@ class Trial(Generic[V]):
         mismatch = self.compare(what, found, expected, errors)
         if mismatch is None:
             return
-        errors = [np.zeros(e.shape) for e in expected] if errors is None else copies(errors)
+        # Arrays of our own: of 0-d ones NumPy's arithmetic has made scalars, into which none can write.
+        errors = [np.zeros(e.shape) for e in expected] if errors is None else [*map(np.array, errors)]
         looked_at: set[tuple[int, tuple[int, ...]]] = set()
         while mismatch is not None:
             place = mismatch.array, mismatch.index
