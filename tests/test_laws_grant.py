@@ -507,8 +507,8 @@ def test_what_errors_are_granted_to_a_number_without_axes() -> None:
     trial = Trial(
         DezeroEngine(), Program((np.array(1.0),), (Step("neg", (0,)),), (1,), (np.array(1.0),))
     )
-    error: Any = np.array(0.1) + np.array(0.1)
-    assert type(error) is np.float64
-    trial.require("gradient of input", [np.array(-2.0)], [np.array(-1.0)], [error])
+    errors: list[Any] = [np.array(0.1) + np.array(0.1)]
+    assert type(errors[0]) is np.float64
+    trial.require("gradient of input", [np.array(-2.0)], [np.array(-1.0)], errors)
     with pytest.raises(Broken):
-        trial.require("gradient of input", [np.array(-20.0)], [np.array(-1.0)], [error])
+        trial.require("gradient of input", [np.array(-20.0)], [np.array(-1.0)], errors)
