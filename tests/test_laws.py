@@ -308,31 +308,39 @@ class Hoards(DezeroEngine):
         return super().leaf(data)
 
 
-class WrongSecondOrder(DezeroEngine):
+Variables = Sequence[Variable]
+
+
+class Altered(DezeroEngine):
+    """Of gradients that are variables it gives others: `altered` says which."""
+
+    def gradients(
+        self, ys: Variables, xs: Variables, seeds: Variables, create_graph: bool = False
+    ) -> list[Variable]:
+        return self.altered(super().gradients(ys, xs, seeds, create_graph), xs, seeds, create_graph)
+
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
+    ) -> list[Variable]:
+        """The others, in place of those that are right; ``first`` if they will be differentiated."""
+        raise NotImplementedError
+
+
+class WrongSecondOrder(Altered):
     """First gradients are right, but cut off from what they were computed from."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        return [Variable(g.data) for g in found] if create_graph else found
+        return [Variable(g.data) for g in found] if first else found
 
 
-class TouchesGradients(DezeroEngine):
+class TouchesGradients(Altered):
     """`grad()` leaves its results in the leaves, too."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
         for x, g in zip(xs, found, strict=True):
             x.grad = Variable(3 * g.data)
         return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_laws import Altered, Variables
 from test_laws_say import (
     APART,
     AT_ZERO,
@@ -55,24 +56,19 @@ def test_what_the_truth_may_be_off_by_is_granted() -> None:
 CUBED = Program((A,), (Step("pow", (0,), {"c": 3}),), (1,), (SEED,))
 
 
-class Twisted(DezeroEngine):
+class Twisted(Altered):
     """The Hessian is not symmetric; along one direction nobody sees it."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
+        if first:
             return found
         (h,), (d,) = (g.data for g in found), (seed.data for seed in seeds)
         return [Variable(h + h[0] / d[0] * np.stack([d[1], -d[0]]))]
 
 
-class Bent(DezeroEngine):
+class Bent(Altered):
     """Second derivatives are a little too large.
 
     Args:
@@ -82,15 +78,10 @@ class Bent(DezeroEngine):
     def __init__(self, factor: float, roundings: bool = False) -> None:
         self.factor, self.roundings = factor, roundings
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
+        if first:
             return found
         unit = float(np.finfo(found[0].dtype.name).eps) if self.roundings else 1.0
         return [Variable(np.asarray(g.data * (1 + self.factor * unit), g.dtype)) for g in found]
@@ -332,21 +323,16 @@ def test_how_the_truth_moves_is_asked_last() -> None:
     LAWS["second_order"].check(StandsStill(Bent(2000 * float(np.finfo(float).eps)), BOWL))
 
 
-class Adds(DezeroEngine):
+class Adds(Altered):
     """To each product with a Hessian is added a part of the direction."""
 
     def __init__(self, part: float) -> None:
         self.part = part
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        found = super().gradients(ys, xs, seeds, create_graph)
-        if create_graph:
+        if first:
             return found
         return [g + self.part * v.data for g, v in zip(found, seeds, strict=True)]
 
@@ -422,32 +408,24 @@ def test_what_cancels_in_a_rule_is_rounded_as_its_terms_are_for_the_sum_of_cotan
 class BentInDoubles(Bent):
     """They are, in one precision."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
         self.factor = 1e-6 if xs[0].dtype == np.float64 else 0.0
-        return super().gradients(ys, xs, seeds, create_graph)
+        return super().altered(found, xs, seeds, first)
 
 
 def test_a_second_derivative_that_is_right_in_more_digits_is_right() -> None:
     LAWS["second_order"].check(Trial(BentInDoubles(0.0), CUBED))
 
 
-class TooFew(DezeroEngine):
+class TooFew(Altered):
     """There is no gradient for the last input."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        return super().gradients(ys, xs, seeds, create_graph)[: None if create_graph else -1]
+        return found if first else found[:-1]
 
 
 def test_a_second_derivative_that_is_missing_is_not_passed_over() -> None:

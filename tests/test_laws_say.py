@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from test_laws import (
+    Altered,
     BroadcastToTwice,
     NeverCleared,
     ReadOnly,
     Remembering,
     TouchesGradients,
+    Variables,
     WritesIntoSeeds,
 )
 
@@ -169,18 +171,13 @@ class AddsToRetained(DezeroEngine):
             between.grad = Variable(before.data + between.grad.data)
 
 
-class WrongGrad(DezeroEngine):
+class WrongGrad(Altered):
     """The function that leaves gradients alone has others."""
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
     ) -> list[Variable]:
-        first, *others = super().gradients(ys, xs, seeds, create_graph)
-        return [first, *(Variable(more(g.data)) for g in others)]
+        return [found[0], *(Variable(more(g.data)) for g in found[1:])]
 
 
 class Unsigned(DezeroEngine):

@@ -190,8 +190,9 @@ def test_a_folder_is_of_one_campaign(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_time_is_up_between_stretches(tmp_path: Path) -> None:
     """A stretch that was cut short must not be kept as one that is done."""
     run("verify", *COMMAND, "--stretch", "30", "--time", "0.05s", "--resume", tmp_path)
-    (kept,) = tmp_path.glob("stretch-*.json")
-    assert read(kept).count("examples") == 30
+    kept = [*tmp_path.glob("stretch-*.json")]
+    assert kept  # one at least, as many as there was time for
+    assert {read(stretch).count("examples") for stretch in kept} == {30}
 
 
 def test_what_a_stretch_depends_on_says_which_campaign_it_is(

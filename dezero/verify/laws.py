@@ -34,6 +34,7 @@ from dezero.verify.trial import (
     margins_of,
     same,
     shown,
+    widened,
 )
 
 
@@ -99,15 +100,14 @@ def check_value(trial: Trial[V]) -> None:
     tolerances = [trial.few_roundings(e) for e in expected]
     if _worst_value(trial, found, expected, tolerances) is None:
         return
-    tolerances = [t + SAFETY * s for t, s in zip(tolerances, trial.spread_of_values, strict=True)]
+    tolerances = widened(tolerances, trial.spread_of_values)
     if _worst_value(trial, found, expected, tolerances) is None:
         return
     expected = trial.proof_of_values()
     if _worst_value(trial, found, expected, tolerances) is None:
         return
     movement = trial.movement_of_values()
-    finite = [np.where(np.isfinite(m), m, 0.0) for m in movement]
-    tolerances = [t + SAFETY * m for t, m in zip(tolerances, finite, strict=True)]
+    tolerances = widened(tolerances, [np.where(np.isfinite(m), m, 0.0) for m in movement])
     worst = _worst_value(trial, found, expected, tolerances)
     if worst is not None:
         i, place, margin = worst

@@ -11,9 +11,6 @@ from dezero.contract import Array, Contract, Shapes
 from dezero.verify.evaluation import evaluate
 from dezero.verify.program import Program, Step
 
-MOVES = (-2, -1, 1, 2)
-"""By how many roundings a value is moved, at random."""
-
 
 def with_copies(program: Program) -> Program | None:
     """The program with a shared step computed once more for its last use; None if none is shared."""
@@ -137,11 +134,7 @@ def perturbed(
     """
     dtype = program.dtype.name
     uses = [operand for step in program.steps for operand in step.operands] + list(program.outputs)
-    signs = [
-        np.zeros(shapes[value]) if value in fixed else random.choice(MOVES, shapes[value])
-        for value in uses
-    ]
-    factors = [np.asarray(1 + s.astype(dtype) * eps, dtype) for s in signs]
+    factors = [moves(shapes[i], random, 0.0 if i in fixed else eps, dtype) for i in uses]
     n_inputs = len(program.inputs)
     n_values = n_inputs + len(factors)
     numbers = list(range(n_inputs))  # of the values of the program, in the new one
@@ -162,6 +155,11 @@ def perturbed(
         n_values += step.n_out
     outputs = tuple([moved(value) for value in program.outputs])
     return replace(program, inputs=(*program.inputs, *factors), steps=tuple(steps), outputs=outputs)
+
+
+def moves(shape: tuple[int, ...], random: np.random.Generator, eps: float, dtype: str) -> Array:
+    """Factors 1 ± eps or 1 ± 2 eps, at random: none is 1."""
+    return np.asarray(1 + random.choice((-2, -1, 1, 2), shape).astype(dtype) * eps, dtype)
 
 
 def places_when_perturbed(program: Program) -> list[int]:

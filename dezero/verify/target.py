@@ -26,7 +26,7 @@ from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import ladders
 from dezero.verify.program import Program, ProgramError, Step
-from dezero.verify.rewrites import MOVES
+from dezero.verify.rewrites import moves
 from dezero.verify.strategies import Programs, programs_made_by
 from dezero.verify.trial import Mismatch, Trial, Unresolved
 
@@ -176,9 +176,8 @@ class FunctionTrial(Trial[Variable]):
 
     def _moved(self, random: np.random.Generator) -> Program:
         """Only the inputs: what is inside the function cannot be moved."""
-        inputs = self.program.inputs
         return self.program.with_inputs(
-            [np.asarray(x * (1 + self.eps * random.choice(MOVES, x.shape))) for x in inputs]
+            [np.asarray(x * moves(x.shape, random, self.eps, "float64")) for x in self.program.inputs]
         )
 
     def second(self, v: Sequence[Array]) -> tuple[float, float]:

@@ -335,13 +335,13 @@ class Trial(Generic[V]):
             return None  # to the last bit, as most are: there is nothing to weigh
         few = [self.few_roundings(e) for e in expected]
         if errors is not None:
-            few = _widened(few, errors)
+            few = widened(few, errors)
         worst = self._worst(what, found, expected, few)
         # The cheaper first: the terms are a part of the spread, for which the engine runs many times.
         if worst is not None:
-            worst = self._worst(what, found, expected, _widened(few, self.roundings_of_terms))
+            worst = self._worst(what, found, expected, widened(few, self.roundings_of_terms))
         if worst is not None:
-            worst = self._worst(what, found, expected, _widened(few, self.spread))
+            worst = self._worst(what, found, expected, widened(few, self.spread))
         return worst
 
     def require(
@@ -367,10 +367,12 @@ class Trial(Generic[V]):
             mismatch = self.compare(what, found, expected, errors)
 
     def few_roundings(self, expected: Array) -> Array:
-        """A tolerance for a few roundings in each step, relative to the size of the array."""
+        """A tolerance for a few roundings in each step: parts of the array's size, or least numbers."""
         size: Array = np.abs(expected, dtype=np.float64)
-        few = (2 + len(self.program.steps)) * self.eps
-        return np.asarray(few * size + 0.25 * few * size.max(initial=0.0))
+        n = 2 + len(self.program.steps)
+        # Below the normal numbers a rounding is no part of the number any more.
+        least = n * float(np.finfo(self.program.dtype.name).smallest_subnormal)
+        return np.asarray(n * self.eps * size + (0.25 * n * self.eps * size.max(initial=0.0) + least))
 
     def _worst(
         self,
@@ -490,7 +492,10 @@ class Trial(Generic[V]):
         return _extent([self.second(v)[0], *moved])
 
     def _moved_along(self, v: Sequence[Array]) -> Iterator[tuple[Program, list[Array]]]:
-        """The moved programs in float64, each with the direction in which its factors stand still."""
+        """The moved programs in float64, each with the direction in which its factors stand still.
+
+        What moves by less than a rounding of float64, as in its wider precision, stays where it is.
+        """
         random = np.random.default_rng(len(self.program.steps))
         for _ in range(PERTURBED_RUNS):
             program = self._moved(random).astype("float64")
@@ -576,7 +581,7 @@ class Mismatch:
         )
 
 
-def _widened(tolerances: Sequence[Array], errors: Sequence[Array]) -> list[Array]:
+def widened(tolerances: Sequence[Array], errors: Sequence[Array]) -> list[Array]:
     """Tolerances for what may be off by some errors, too."""
     return [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
 

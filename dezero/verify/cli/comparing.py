@@ -84,7 +84,7 @@ def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed:
         options.time,
         dtypes=engine.dtypes if isinstance(engine, OpaqueEngine) else ("float64",),
     )
-    with shown(plan, len(plan.contracts), target.name) as listener:
+    with shown(plan, target.name) as listener:
         return scoreboard.score(engine, target.name, who, plan, claims_of(engine, "extended"), listener)
 
 

@@ -14,12 +14,11 @@ from dezero.verify.campaign import Listener, Plan, Progress
 
 
 @contextmanager
-def shown(plan: Plan, n_ops: int, what: str = "random programs") -> Generator[Listener]:
+def shown(plan: Plan, what: str = "random programs") -> Generator[Listener]:
     """What shows how far a campaign is: a bar on a terminal, and lines elsewhere.
 
     Args:
         plan: The campaign.
-        n_ops: How many operations there are.
         what: What the bar is of.
     """
     console = Console(stderr=True)
@@ -28,7 +27,7 @@ def shown(plan: Plan, n_ops: int, what: str = "random programs") -> Generator[Li
         rate = done.examples / done.elapsed if done.elapsed else 0.0
         return (
             f"{done.examples} programs, {rate:.0f}/s, "
-            f"{done.operations} of {n_ops} operations, {done.unresolved:.1%} unresolved"
+            f"{done.operations} of {len(plan.contracts)} operations, {done.unresolved:.1%} unresolved"
         )
 
     if console.is_terminal:

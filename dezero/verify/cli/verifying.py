@@ -126,7 +126,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
             parts[stretches.REPLAYED] = campaign.replay(
                 plan, databases.programs(plan.contracts, plan.dtypes)
             )
-        with shown(plan, len(target.contracts)) as listener:
+        with shown(plan) as listener:
             if spreading.wanted(options):
                 again = _again(options, seed)
                 tally = spreading.run(options, plan, again, listener, parts)

@@ -21,7 +21,7 @@ from dezero.contract import Array
 from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.program import Program, Step
-from dezero.verify.rewrites import MOVES
+from dezero.verify.rewrites import moves
 from dezero.verify.trial import PERTURBED_RUNS, Trial
 
 VALUE_LAWS = ("runs", "value", "shape_dtype")
@@ -124,11 +124,11 @@ class OpaqueTrial(Trial[OpaqueVariable]):
         random = np.random.default_rng(len(self.program.steps))
         programs = [self.program]
         for _ in range(0 if self.kinked else PERTURBED_RUNS):  # moved off a kink, values would jump
-            factors = [1 + self.eps * random.choice(MOVES, x.shape) for x in self.program.inputs]
-            moved = [x * f for x, f in zip(self.program.inputs, factors, strict=True)]
-            programs.append(
-                self.program.with_inputs([np.asarray(x, self.program.dtype) for x in moved])
-            )
+            moved = [
+                np.asarray(x * moves(x.shape, random, self.eps, self.program.dtype.name))
+                for x in self.program.inputs
+            ]
+            programs.append(self.program.with_inputs(moved))
         values: list[list[Array]] = []
         gradients: list[list[Array]] = []
         for program in programs:

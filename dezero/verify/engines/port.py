@@ -565,7 +565,7 @@ class PortTrial(OpaqueTrial):
             outcomes[id(run.program)].append(outcome)
         return outcomes
 
-    def _result(self, program: Program, *want: str) -> Result:
+    def _answer(self, program: Program, *want: str) -> Result:
         """The next that came of a program; it is asked for alone if that was not foreseen."""
         foreseen = self._outcomes.get(id(program))
         return settled(foreseen.pop(0)) if foreseen else self.port.run(program, *want)
@@ -574,7 +574,7 @@ class PortTrial(OpaqueTrial):
         self, program: Program, *, keep: bool = True, retain_grad: bool = False
     ) -> trial.Run[OpaqueVariable]:
         """A program run by the port, which is given it as text: there is nothing that it may spoil."""
-        result = self._result(program)
+        result = self._answer(program)
         graph = self.port.graph(program, result)
         self.port.pull_back(graph, program.seeds)
         values = [None if v is None else v.data for v in graph.values]
@@ -582,7 +582,7 @@ class PortTrial(OpaqueTrial):
         return trial.Run(program, graph, values, [leaf.grad for leaf in leaves])
 
     def pull_reseeded(self, graph: Graph[OpaqueVariable]) -> list[list[Array | None]]:
-        return [list(self._result(program, "vjp").grads) for program in self.reseeded]
+        return [list(self._answer(program, "vjp").grads) for program in self.reseeded]
 
     def _spread_of_moved_values(self) -> list[Array]:
         if not self._moves:
