@@ -399,6 +399,8 @@ def test_numpys_warnings_are_silent() -> None:
             r": \(1, 0\): expected numbers not below 1$",
         ),
         ("pooling", [IMAGE], {"kernel_size": 2, "pad": -1}, r": -1: expected numbers not below 0$"),
+        ("pooling", [IMAGE], {"kernel_size": 2, "pad": (2, 1)}, r": a window with no element of x$"),
+        ("pooling", [IMAGE], {"kernel_size": 2, "pad": (1, 2)}, r": a window with no element of x$"),
         ("deconv2d", [IMAGE, np.ones((2, 1, 1, 1))], {}, r": channels do not fit: 1 and 2$"),
         (
             "deconv2d",
