@@ -29,6 +29,7 @@ from dezero.verify.trial import (
     Broken,
     Trial,
     Unresolved,
+    alike,
     copies,
     kept,
     margins_of,
@@ -97,6 +98,8 @@ def check_runs(trial: Trial[V]) -> None:
 def check_value(trial: Trial[V]) -> None:
     """Every value of the program equals the reference's."""
     found, expected = trial.run.values, trial.values
+    if all(f is None or alike(f, e) for f, e in zip(found, expected, strict=True)):
+        return  # to the last bit: there is nothing to weigh
     tolerances = [trial.few_roundings(e) for e in expected]
     if _worst_value(trial, found, expected, tolerances) is None:
         return
@@ -276,9 +279,10 @@ def check_linearity(trial: Trial[V]) -> None:
     few = [
         trial.few_roundings(f) + 2 * trial.few_roundings(s) for f, s in zip(first, second, strict=True)
     ]
-    _, of_others, of_sums = map(trial.of, trial.reseeded)
+    _, others, sums = trial.reseeded
+    of_sums = trial.of(sums)
     if of_sums.compare(what, found, expected, few) is not None:
-        spreads = zip(few, trial.spread, of_others.spread, strict=True)
+        spreads = zip(few, trial.spread, trial.of(others).spread, strict=True)
         of_sums.require(what, found, expected, [f + a + 2 * b for f, a, b in spreads])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -127,7 +127,7 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        self.eps: float = float(np.finfo(program.dtype.name).eps)
+        self.eps, self.least = _limits(program.dtype)
         self.laws: Sequence[str] = ()
         """What it will be held against, for engines that are better asked for everything at once."""
         self.certify = False
@@ -331,7 +331,7 @@ class Trial(Generic[V]):
             expected: What it should give.
             errors: How far off the expected may be.
         """
-        if all(_alike(f, e) for f, e in zip(found, expected, strict=True)):
+        if all(alike(f, e) for f, e in zip(found, expected, strict=True)):
             return None  # to the last bit, as most are: there is nothing to weigh
         few = [self.few_roundings(e) for e in expected]
         if errors is not None:
@@ -371,8 +371,8 @@ class Trial(Generic[V]):
         size: Array = np.abs(expected, dtype=np.float64)
         n = 2 + len(self.program.steps)
         # Below the normal numbers a rounding is no part of the number any more.
-        least = n * float(np.finfo(self.program.dtype.name).smallest_subnormal)
-        return np.asarray(n * self.eps * size + (0.25 * n * self.eps * size.max(initial=0.0) + least))
+        floor = n * (0.25 * self.eps * size.max(initial=0.0) + self.least)
+        return np.asarray(n * self.eps * size + floor)
 
     def _worst(
         self,
@@ -508,6 +508,13 @@ class Trial(Generic[V]):
         return float(np.max(spread))
 
 
+@cache
+def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+    """The distance from 1 to the next number, and that from 0; NumPy would look for them each time."""
+    about = np.finfo(dtype.name)
+    return float(about.eps), float(about.smallest_subnormal)
+
+
 def _narrow(enclose: Callable[[], list[Enclosures]]) -> list[Enclosures]:
     """Enclosures that settle a matter; raises Unresolved."""
     try:
@@ -586,7 +593,7 @@ def widened(tolerances: Sequence[Array], errors: Sequence[Array]) -> list[Array]
     return [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
 
 
-def _alike(found: Array | None, expected: Array) -> bool:
+def alike(found: Array | None, expected: Array) -> bool:
     """Whether two arrays have the same shape, and differences of nothing but zeros."""
     if found is None or found.shape != expected.shape:
         return False

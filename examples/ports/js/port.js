@@ -558,12 +558,14 @@ process.stdin.on("data", (chunk) => {
   if (!chunk.includes("\n")) return;
   const lines = pending.join("").split("\n");
   pending = [lines.pop()];
+  process.stdout.cork(); // replies to requests that came together go together
   for (const line of lines) {
     const reply = answer(line);
     if (reply === null) {
       process.stdin.destroy();
-      return;
+      break;
     }
     process.stdout.write(`${JSON.stringify(reply)}\n`);
   }
+  process.stdout.uncork();
 });
