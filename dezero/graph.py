@@ -720,7 +720,7 @@ class Function:
             if isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
                 numbers.append(i)
         others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
-        for i in numbers if others else ():
+        for i in numbers:
             number = operands[i]
             dtype = np.result_type(*others, number)
             variables[i] = Variable(np.array(number, dtype))
@@ -1001,7 +1001,8 @@ def _fitted(reading: Reading[T], function: Function | None, node: Node, g: T) ->
         try:
             g = reading.xp.sum_to(g, node.shape)
         except ValueError:
-            i = 0 if function is None else function.input_nodes.index(node)
+            assert function is not None  # the seeds have been checked
+            i = function.input_nodes.index(node)
             raise ValueError(
                 f"the gradient of input {i} has shape {g.shape}; "
                 f"expected {node.shape}, or a shape to which that broadcasts"

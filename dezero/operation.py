@@ -379,7 +379,7 @@ class Nary(Operation, ABC):
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Iterable[tuple[Node, T]]:
         """See `Function.pull`."""
         nodes = self.input_nodes
-        xs = [reading.operand(node, x) for node, x in zip(nodes, self.saved, strict=False)]
+        xs = [reading.operand(node, None) for node in nodes]
         return zip(nodes, self.vjp(reading.xp, gys[0], xs), strict=True)
 
 
@@ -411,8 +411,7 @@ class Splitting(Operation, ABC):
     def pull(self, reading: Reading[T], gys: Sequence[T]) -> Sequence[tuple[Node, T]]:
         """See `Function.pull`."""
         (node,) = self.input_nodes
-        x = reading.operand(node, self.saved[0])
-        return ((node, self.vjp(reading.xp, gys, x)),)
+        return ((node, self.vjp(reading.xp, gys, reading.operand(node, None))),)
 
 
 class Composite(ABC):

@@ -6,7 +6,9 @@ import copy
 import math
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +27,7 @@ from dezero import (
     using_config,
 )
 from dezero.contract import Array
+from dezero.graph import stand_in, values
 
 
 def var(*numbers: object, dtype: Any = np.float64) -> Variable:
@@ -135,6 +138,28 @@ def test_numbers() -> None:
         float(var(1.0, 2.0))
 
 
+def test_truth() -> None:
+    assert num(2.0)
+    assert not num(0.0)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(var(1.0, 2.0))
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+def test_methods_reduce_as_numpy_s(name: str) -> None:
+    x = var([1.0, 2.0], [3.0, 5.0])
+    for arguments in [(), (0,), (1,), (0, True), (None, True)]:
+        expected: Array = getattr(np, name)(x.data, *arguments[:1], keepdims=len(arguments) == 2)
+        np.testing.assert_array_equal(getattr(x, name)(*arguments).data, expected, strict=True)
+
+
+def test_the_graphics_card_is_refused_by_name() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        num(1.0).to_gpu()
+    expected = "Variable.to_gpu: dezero computes with NumPy alone; cuda.gpu_enable is False"
+    assert str(caught.value) == expected
+
+
 def test_iteration_goes_through_the_graph() -> None:
     x = var([1.0, 2.0], [3.0, 4.0])
     first, second = x
@@ -148,6 +173,7 @@ def test_as_numpy_array() -> None:
     x = var(1.0, 2.0)
     np.testing.assert_array_equal(np.asarray(x), [1.0, 2.0])
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
+    assert cast(Array, x.__array__(np.dtype(np.float32))).dtype == np.float32
     copied = np.array(x)
     copied[0] = 9
     assert x.data[0] == 1.0
@@ -158,6 +184,8 @@ def test_identity() -> None:
     assert x == x
     assert x != same_value
     assert len({x, same_value, x}) == 2
+    assert values(x) is x.data
+    assert hash(x) == object.__hash__(x)
 
 
 def test_comparisons_give_arrays() -> None:
@@ -299,6 +327,10 @@ def test_a_graph_variable_is_copied_as_its_value(duplicate: Callable[[Any], Any]
     np.testing.assert_array_equal(grad_of(y), [1.0, 1.0])
 
 
+def test_what_has_no_gradient_is_copied_with_none() -> None:
+    assert cast(Variable, _pickled(num(1.0))).grad is None
+
+
 def test_a_parameter_is_a_variable() -> None:
     p = Parameter(np.array(3.0))
     y = p * 2.0
@@ -415,6 +447,21 @@ def test_the_gradient_of_y_is_the_seed_and_is_used_up() -> None:
     assert y.grad is None
 
 
+def test_a_seed_of_another_type_is_taken_in_that_of_the_value() -> None:
+    x = var(1.0, dtype=np.float32)
+    y = x * np.float32(2.0)
+    y.grad = var(3.0)
+    y.backward()
+    np.testing.assert_array_equal(grad_of(x), np.array([6.0], np.float32), strict=True)
+
+
+def test_the_gradient_of_a_leaf_is_no_seed() -> None:
+    x = num(1.0)
+    x.grad = num(5.0)
+    x.backward()
+    assert grad_of(x) == 6.0
+
+
 def test_a_wrong_seed() -> None:
     y = var(1.0, 2.0) * 2.0
     y.grad = var(1.0)
@@ -498,6 +545,9 @@ def test_mixed_types() -> None:
     assert y.dtype == np.float64
     y.backward()
     assert [grad_of(v).dtype for v in (a, b)] == [np.float32, np.float64]
+    a.grad = var(2.0, 2.0)
+    (a * 1.0).backward()
+    np.testing.assert_array_equal(grad_of(a), np.array([3.0, 3.0], np.float32), strict=True)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, np.bool_])
@@ -517,6 +567,12 @@ def test_complex_values_have_no_gradient() -> None:
         ):
             y.backward()
     assert z.grad is None
+
+
+def test_objects_are_differentiated_as_what_they_are() -> None:
+    x = Variable(np.array([Fraction(1, 3), Fraction(2)], object))
+    (x * x).backward()
+    assert grad_of(x).tolist() == [Fraction(2, 3), Fraction(4)]
 
 
 def test_broadcasting_is_undone() -> None:
@@ -720,6 +776,102 @@ def test_a_rule_finds_its_inputs_and_outputs_after_they_were_dropped(create_grap
         np.testing.assert_allclose(grad_of(x), (4 + 16 * 0.25) * math.exp(0.5), rtol=1e-14)
 
 
+class Watching(Function):
+    """2 x and 3 x; it keeps the element types of the cotangents that its rule is given."""
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        return x * 2, x * 3
+
+    def backward(self, ga: Variable, gb: Variable) -> Variable:
+        self.given = ga.dtype, gb.dtype
+        return 2.0 * ga + 3.0 * gb
+
+
+def test_a_rule_is_given_cotangents_of_the_type_of_its_values() -> None:
+    """Those that are made for it, too: the seed, and zeros for what nothing depends on."""
+    f = Watching()
+    a, _ = f(var(1.0, dtype=np.float32))
+    a.backward()
+    assert f.given == (np.dtype(np.float32), np.dtype(np.float32))
+
+
+def test_the_first_gradient_may_be_none() -> None:
+    class Second(Function):
+        def forward(self, a: Array, b: Array) -> Array:
+            return as_array(0 * a + b)
+
+        def backward(self, gy: Variable) -> Any:
+            return None, gy
+
+    a, b = var(1.0), var(2.0)
+    Second()(a, b).backward()
+    assert a.grad is None
+    np.testing.assert_array_equal(grad_of(b), [1.0])
+
+
+def test_the_wrong_shape_of_a_later_gradient_is_named() -> None:
+    with pytest.raises(ValueError, match="the gradient of input 1 has shape"):
+        wrong(lambda gy: (gy, Variable(np.ones(5))), 2).backward()
+
+
+def test_a_function_without_inputs_is_a_beginning() -> None:
+    class Constant(Function):
+        def forward(self) -> Array:
+            return np.ones(2)
+
+        def backward(self, gy: Variable) -> Any:
+            return ()
+
+    y = Constant()()
+    assert (y.generation, cast(Function, y.creator).generation) == (1, 0)
+    y.backward()
+
+
+def test_before_it_is_applied_a_function_has_its_defaults() -> None:
+    f = Square()
+    assert (f.generation, f.n_outputs, f.output_types, f.fresh) == (0, 1, (), False)
+    assert (f.input_nodes, f.saved) == ((), ())
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_leaf_keeps_what_a_fresh_rule_gives_and_copies_all_else(
+    fresh: bool, create_graph: bool
+) -> None:
+    class Giving(Function):
+        def forward(self, x: Array) -> Array:
+            return x * 2.0
+
+        def backward(self, gy: Variable) -> Variable:
+            self.given = gy * 2.0
+            return self.given
+
+    Giving.fresh = fresh
+    x, f = var(1.0, 2.0), Giving()
+    f(x).backward(create_graph=create_graph)
+    np.testing.assert_array_equal(grad_of(x), [2.0, 2.0])
+    # What is recorded may be read again, when it is differentiated.
+    assert np.shares_memory(grad_of(x), f.given.data) == (fresh and not create_graph)
+
+
+def test_a_handle_on_a_leaf_whose_data_were_replaced_is_its_own() -> None:
+    x = num(3.0)
+    y = x * x
+    x.data = np.array(5.0)
+    (handle, _) = cast(Function, y.creator).inputs
+    assert handle is not x
+    handle.backward()
+    assert float(grad_of(handle)) == 1.0
+    assert x.grad is None
+
+
+def test_the_handle_of_what_was_not_saved_has_its_shape_and_type_and_no_number() -> None:
+    y = F.exp(var([1.0, 2.0], dtype=np.float32) * 1.0)
+    (handle,) = cast(Function, y.creator).inputs
+    assert (handle.shape, handle.dtype) == ((1, 2), np.dtype(np.float32))
+    assert np.all(np.isnan(handle.data))
+
+
 def test_function_attributes_of_the_book() -> None:
     x = var(1.0, 2.0)
     f = Square()
@@ -794,6 +946,105 @@ def test_set_creator() -> None:
     assert z.generation == 3
 
 
+class ByOutputs(Function):
+    """x² and x³; the rule reads the outputs only."""
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        return as_array(x**2), as_array(x**3)
+
+    def backward(self, ga: Variable, gb: Variable) -> Variable:
+        self.seen = a, b = [output() for output in self.outputs]
+        assert a is not None
+        assert b is not None
+        return ga * 2.0 * (b / a) + gb * 3.0 * a
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_rule_finds_each_of_its_outputs(held: bool) -> None:
+    """The living ones themselves; else handles on the same place in the graph."""
+    f, x = ByOutputs(), num(2.0)
+    a, b = f(x)
+    y, kept = a + b, [a, b] if held else []
+    del a, b
+    gx = grad(y, x, create_graph=True)
+    assert gx.data == 16.0
+    if held:
+        assert f.seen == kept
+    assert grad(gx, x).data == 14.0
+
+
+def test_an_output_of_which_the_data_were_replaced_is_read_as_it_was() -> None:
+    f, x = BookExp(), num(1.0)
+    y = f(x)
+    z = y * 1.0
+    y.data = np.array(0.0)
+    z.backward()
+    np.testing.assert_array_equal(grad_of(x), np.exp(1.0))
+
+
+def test_a_function_may_say_what_its_rule_does_not_read() -> None:
+    class Frugal(Square):
+        def unread(self, n_saved: int) -> list[int]:
+            return [n_saved - 1]
+
+        def backward(self, gy: Variable) -> Variable:
+            self.y = self.outputs[0]()
+            return super().backward(gy)
+
+    for held in (True, False):
+        f, x = Frugal(), num(3.0)
+        y = f(x)
+        assert f.saved[0] is x.data
+        assert f.saved[1] is None
+        z, kept = y * 1.0, y if held else None
+        del y
+        z.backward()
+        assert grad_of(x) == 6.0
+        assert f.y is kept if held else np.isnan(float(cast(Variable, f.y)))
+
+
+def test_a_leaf_is_at_the_beginning() -> None:
+    with no_grad():
+        unrecorded = [F.sin(num(1.0)), num(1.0) * num(2.0), *Watching()(num(1.0))]
+    for x in (num(1.0), *unrecorded):
+        assert (x.creator, x.generation, x.node.index) == (None, 0, 0)
+
+
+def test_a_node_can_be_watched() -> None:
+    x = num(1.0)
+    node = weakref.ref(x.node)
+    assert node() is x.node
+    del x
+    assert node() is None
+
+
+def test_only_what_can_be_seen_is_wanted() -> None:
+    held = num(1.0)
+    y = (num(2.0) * held) * (held * 2.0)
+    creator = cast(Function, y.creator)
+    assert [creator.wants(0), creator.wants(1)] == [True, True]  # they lead to one that is held
+    constant, variable = cast(Function, creator.input_nodes[0].creator).input_nodes
+    assert (constant.wanted, variable.wanted) == (False, True)
+
+
+def test_stand_ins_are_not_collected_without_end() -> None:
+    for n in range(2000):
+        assert not stand_in((n,), np.dtype(np.float64)).flags.writeable
+    assert stand_in.cache_info().currsize < 1000
+
+
+def test_set_creator_finds_the_place_among_the_outputs() -> None:
+    f = Watching()
+    _, b = f(num(1.0))
+    b.unchain()
+    assert b.node.index == 0
+    b.set_creator(f)
+    assert (b.node.index, b.generation) == (1, 1)
+    other = num(1.0)
+    other.set_creator(f)
+    assert other.node.index == 0
+
+
 # ------------------------------------------------------------------------------------------- unchain
 
 
@@ -818,6 +1069,14 @@ def test_unchain_backward_keeps_the_last_step() -> None:
     y.backward()
     assert x.grad is None
     assert grad_of(h) == 3.0
+
+
+def test_unchain_backward_reaches_the_beginning() -> None:
+    x = num(2.0)
+    first = x * x
+    y = F.sin(first + 1.0) * 3.0
+    y.unchain_backward()
+    assert first.creator is None
 
 
 def test_unchain_backward_of_a_leaf() -> None:
@@ -957,6 +1216,7 @@ def test_grad_with_respect_to_intermediates_and_duplicates() -> None:
     h = x * x
     y = h * h + x
     assert [float(g) for g in grad(y, [h, x, h])] == [8.0, 33.0, 8.0]
+    assert float(grad(y, h)) == 8.0
     g1, g2 = grad(y, [x, x])
     assert not np.shares_memory(g1.data, g2.data)
 

@@ -89,6 +89,34 @@ class Forgetful(Unary, domain=REALS, saves=""):
         return gy * (2.0 * x)
 
 
+class ForgetfulOfY(Unary, domain=REALS, saves="x"):
+    """An exponential whose contract does not say that the rule reads y."""
+
+    def forward(self, x: Array) -> Array:
+        return as_array(np.exp(x))
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return gy * y
+
+
+class ForgetfulOfB(Binary, domain=REALS, saves="a"):
+    """A product whose contract does not say that the rule reads b."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return as_array(a * b)
+
+    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+        return gy * b, gy * a
+
+
+class Number(Unary, domain=REALS, saves="x"):
+    def forward(self, x: Array) -> Array:
+        return np.float64(2.0) * x  # of an array without axes NumPy makes a number
+
+    def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+        return 2.0 * gy
+
+
 def var(*numbers: object) -> Variable:
     return Variable(np.array(numbers, np.float64))
 
@@ -110,6 +138,10 @@ def test_the_record_is_made_of_the_keywords() -> None:
     assert Hypot.contract.shapes is Shapes.ELEMENTWISE
     assert (Total.contract.arity, Total.contract.shapes) == (None, Shapes.EQUAL)
     assert (Twice.contract.arity, Twice.contract.several_outputs) == (1, True)
+
+
+def test_without_a_docstring_there_is_no_summary() -> None:
+    assert Number.contract.summary == ""
 
 
 def test_the_record_of_a_composite() -> None:
@@ -154,6 +186,25 @@ def test_what_a_rule_does_not_read_is_told_beforehand() -> None:
     assert list(F.Mul().unread(3)) == [2]
     assert list(Total().unread(5)) == [0, 1, 2, 3, 4]  # with any number of operands: all
     assert list(Twice().unread(3)) == [0, 1, 2]
+    assert (Total.keeps, Twice.keeps) == ((), ())
+
+
+def test_what_is_not_saved_keeps_its_shape_and_type_for_the_rule() -> None:
+    class Curious(Forgetful, domain=REALS, saves=""):
+        def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
+            assert (x.shape, x.dtype) == ((2,), np.dtype(np.float32))
+            return gy
+
+    x = Variable(np.ones(2, np.float32))
+    Curious()(x * np.float32(1.0)).backward()
+    assert grad_of(x).dtype == np.float32
+
+
+def test_the_generation_is_that_of_the_deeper_operand() -> None:
+    x = var(1.0)
+    deep = F.sin(F.sin(x))
+    assert [cast(Operation, y.creator).generation for y in (x * deep, deep * x)] == [2, 2]
+    assert Total()(x, deep, x).generation == 3
 
 
 @pytest.mark.parametrize(
@@ -246,10 +297,19 @@ def test_splitting(create_graph: bool) -> None:
     np.testing.assert_array_equal(grad_of(x), [2.0, 2.0])
 
 
-def test_a_rule_that_reads_what_is_not_saved_gives_nan() -> None:
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("operation", [Forgetful, ForgetfulOfY, ForgetfulOfB])
+def test_a_rule_that_reads_what_is_not_saved_gives_nan(
+    operation: type[Unary] | type[Binary], create_graph: bool
+) -> None:
     x = var(1.0, 2.0)
-    Forgetful()(x).backward()
+    # Of values that nobody holds any more: what is alive the rule may read from there.
+    operation()(*[x * 1.0] * len(operation.operand_names)).backward(create_graph=create_graph)
     assert np.all(np.isnan(grad_of(x)))
+    if operation is not Forgetful:
+        x.cleargrad()
+        operation()(*[x] * len(operation.operand_names)).backward(create_graph=create_graph)
+        assert np.all(np.isnan(grad_of(x)))
 
 
 def test_only_what_the_rule_reads_is_kept() -> None:
@@ -288,6 +348,59 @@ def test_an_operation_under_no_grad_records_nothing() -> None:
         y = operation(var(8.0))
     assert y.creator is None
     assert (operation.saved, operation.input_nodes, operation.outputs) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("operation", "operands"),
+    [(F.Exp, "one operand"), (F.Add, "two operands")],
+)
+@pytest.mark.parametrize("n", [0, 3])
+def test_the_number_of_operands_is_checked(operation: type[Operation], operands: str, n: int) -> None:
+    with pytest.raises(TypeError) as caught:
+        operation()(*[1.0] * n)
+    expected = f"{operation.__name__} was given {n} operands; expected {operands}"
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("operands", [[None], [None, 1.0], [1.0, None], [None, None]])
+def test_an_operand_has_data(operands: Sequence[float | None]) -> None:
+    operation = F.Exp() if len(operands) == 1 else F.Add()
+    variables = [Variable(None if x is None else np.array(x)) for x in operands]
+    with pytest.raises(TypeError, match=f"operand {operands.index(None)} has no data yet"):
+        operation(*variables)
+
+
+@pytest.mark.parametrize("operation", [Number, F.Add])
+def test_a_value_is_an_array(operation: type[Unary] | type[Binary]) -> None:
+    """Of arrays without axes NumPy's arithmetic makes numbers."""
+    x = Variable(np.array(3.0))
+    y = operation()(*[x] * len(operation.operand_names))
+    assert type(y.data) is np.ndarray
+    y.backward()
+    assert grad_of(x) == 2.0
+
+
+def test_an_instance_records_one_application() -> None:
+    for operation, n in ((F.Sin(), 1), (F.Mul(), 2)):
+        x, z = var(1.0), var(2.0)
+        first, second = operation(*[x] * n), operation(*[z] * n)
+        assert first.creator is operation
+        assert cast(Operation, second.creator).input_nodes == (z.node,) * n
+        assert operation.input_nodes == (x.node,) * n
+
+
+def test_before_it_is_applied_an_operation_has_no_inputs() -> None:
+    for operation in (F.Sin(), F.Mul(), Total(), Twice()):
+        assert (operation.input_nodes, operation.saved, operation.outputs) == ((), (), ())
+
+
+def test_a_rule_of_many_gives_as_many_cotangents_as_there_are_operands() -> None:
+    class Missing(Total, domain=REALS, shapes=Shapes.EQUAL):
+        def vjp(self, xp: Namespace[T], gy: T, xs: Sequence[T]) -> Sequence[T]:
+            return [gy]
+
+    with pytest.raises(ValueError, match="zip"):
+        Missing()(var(1.0), var(2.0)).backward()
 
 
 def test_every_operation_is_an_operation() -> None:
