@@ -174,6 +174,7 @@ def test_as_numpy_array() -> None:
     np.testing.assert_array_equal(np.asarray(x), [1.0, 2.0])
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
     assert cast(Array, x.__array__(np.dtype(np.float32))).dtype == np.float32
+    assert np.shares_memory(cast(Array, x.__array__(copy=False)), x.data)
     copied = np.array(x)
     copied[0] = 9
     assert x.data[0] == 1.0
@@ -229,8 +230,9 @@ def test_the_setter_takes_ndarrays_only(data: object) -> None:
 
 def test_the_setter_refuses_none_by_its_type() -> None:
     x = var(1.0, 2.0)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError) as caught:
         x.data = cast(Array, None)
+    assert str(caught.value) == "the data of a variable can be replaced, but not taken away"
     np.testing.assert_array_equal(x.data, [1.0, 2.0])
 
 
@@ -548,6 +550,17 @@ def test_mixed_types() -> None:
     a.grad = var(2.0, 2.0)
     (a * 1.0).backward()
     np.testing.assert_array_equal(grad_of(a), np.array([3.0, 3.0], np.float32), strict=True)
+
+
+def test_a_number_of_numpy_s_keeps_its_type_and_one_of_python_s_has_none() -> None:
+    x = var(1.0, dtype=np.float32)
+    assert ((x * 2.0).dtype, (x * np.float64(2.0)).dtype) == (np.dtype("f4"), np.dtype("f8"))
+
+
+def test_the_matrix_product_from_the_left() -> None:
+    """Reached by what does not know the product itself."""
+    a, x = np.array([[1.0, 2.0]]), var([3.0], [4.0])
+    assert x.__rmatmul__(a).data == 11.0
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, np.bool_])
