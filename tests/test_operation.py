@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -109,14 +109,17 @@ class ForgetfulOfB(Binary, domain=REALS, saves="a"):
         return gy * b, gy * a
 
 
-class ForgetfulOfA(Binary, domain=REALS, saves="b"):
-    """A product whose contract does not say that the rule reads a."""
+def product(saves: Literal["ab", "ay", "by"]) -> type[Binary]:
+    """A product whose rule reads all three, with a contract that says which it reads."""
 
-    def forward(self, a: Array, b: Array) -> Array:
-        return as_array(a * b)
+    class Product(Binary, domain=REALS, saves=saves):
+        def forward(self, a: Array, b: Array) -> Array:
+            return as_array(a * b)
 
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        return gy * b, gy * a
+        def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
+            return gy * b * (y / y), gy * a
+
+    return Product
 
 
 class Number(Unary, domain=REALS, saves="x"):
@@ -316,7 +319,9 @@ def test_splitting(create_graph: bool) -> None:
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize("operation", [Forgetful, ForgetfulOfY, ForgetfulOfA, ForgetfulOfB])
+@pytest.mark.parametrize(
+    "operation", [Forgetful, ForgetfulOfY, product("ab"), product("ay"), product("by")]
+)
 def test_a_rule_that_reads_what_is_not_saved_gives_nan(
     operation: type[Unary] | type[Binary], create_graph: bool
 ) -> None:
