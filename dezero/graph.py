@@ -717,7 +717,7 @@ class Function:
                 raise TypeError(f"{self.name}: operand {i}: {error}") from None
             if _missing(variables[i].data):
                 raise TypeError(f"{self.name}: operand {i} has no data yet")
-            if isinstance(operand, (int, float)) and not isinstance(operand, np.generic):
+            if isinstance(operand, (int, float)):  # or NumPy's float64, of which NumPy knows the type
                 numbers.append(i)
         others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
         for i in numbers:
