@@ -261,6 +261,13 @@ def test_well_placed(op: str, x: float, expected: bool) -> None:
     assert well_placed(program, CONTRACTS) == expected
 
 
+@pytest.mark.parametrize(("dtype", "expected"), [("float64", True), ("float32", False)])
+def test_well_placed_values_are_in_the_range_of_the_element_type(dtype: str, expected: bool) -> None:
+    x = np.array(1e20, dtype)
+    program = Program((x,), (Step("square", (0,)),), (1,), (np.ones((), dtype),))
+    assert well_placed(program, CONTRACTS) == expected
+
+
 def test_a_program_that_cannot_run_is_not_well_placed() -> None:
     step = Step("reshape", (0,), {"shape": (5,)})
     program = Program((np.array(1.0),), (step,), (1,), (np.array(1.0),))

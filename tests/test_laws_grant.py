@@ -490,3 +490,35 @@ def test_what_errors_are_granted_to_a_number_without_axes() -> None:
     trial.require("gradient of input", [np.array(-2.0)], [np.array(-1.0)], errors)
     with pytest.raises(Broken):
         trial.require("gradient of input", [np.array(-20.0)], [np.array(-1.0)], errors)
+
+
+# --------------------------------------------------------------------------- beyond the element type
+
+TOWER = (Step("exp", (0,)), Step("exp", (1,)), Step("square", (2,)), Step("exp", (3,)))
+
+
+def lost(_: Array) -> Array:
+    """What is no number, where there should be one."""
+    return np.full_like(_, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("law", "engine"),
+    [
+        ("value", Values(4, lost)),
+        ("gradient", Gradients(0, lost)),
+        ("linearity", Gradients(0, lost, since=1)),
+        ("accumulation", Gradients(0, lost, since=2)),
+        ("second_order", Bent(np.nan)),
+    ],
+)
+@pytest.mark.parametrize(("x", "within"), [(0.0, True), (1.1, False)])
+def test_what_is_no_number_is_an_offence_where_every_number_is_within_the_range(
+    law: str, engine: DezeroEngine, x: float, within: bool
+) -> None:
+    """In float32, of exp(exp(exp x)²): at 0 it is 1618, at 1.1 more than float32 has."""
+    program = Program((np.full(2, x, np.float32),), TOWER, (4,), (np.ones(2, np.float32),))
+    with np.errstate(all="ignore"), pytest.raises(Broken if within else Unresolved) as caught:
+        LAWS[law].check(Trial(engine, program))
+    if not within:
+        assert str(caught.value) == "a number is beyond the range of float32"

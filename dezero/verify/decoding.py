@@ -260,7 +260,10 @@ def decode(
 
 
 def well_placed(program: Program, contracts: Mapping[str, Contract]) -> bool:
-    """Whether all operands of a program lie within the domains, and on kinks or away from them."""
+    """Whether the operands of a program lie within the domains, and on kinks or away from them.
+
+    And whether every value lies within the range of the program's element type.
+    """
     with np.errstate(all="ignore"):
         try:
             values = evaluate(program.astype("float64"))
@@ -275,7 +278,7 @@ def well_placed(program: Program, contracts: Mapping[str, Contract]) -> bool:
                 gap = contract.kinks.clearance(*operands, **step.attributes)
                 if 0 < gap < NEAREST:
                     return False
-    return all(bool(np.all(np.isfinite(value))) for value in values)
+        return all(bool(np.all(np.isfinite(value.astype(program.dtype)))) for value in values)
 
 
 def _add_step(builder: _Builder, contract: Contract, first: int, bits: Bits) -> None:

@@ -116,6 +116,7 @@ def check_value(trial: Trial[V]) -> None:
         i, place, margin = worst
         if np.isinf(movement[i].flat[place]):
             raise Unresolved("a rounding away, the value is not finite")
+        trial.check_range(margin)
         f = found[i]
         assert f is not None  # or it would not be the worst
         _blame_value(trial, i, repr(float(expected[i].flat[place])), repr(float(f.flat[place])), margin)
@@ -217,7 +218,8 @@ def check_second_order(trial: Trial[V]) -> None:
 
     roundings = [trial.rounding_of_cotangents(random) for _ in range(PERTURBED_RUNS)]
     effects = [effect(rounding) for rounding in roundings if rounding is not None]
-    tau += SAFETY * float(np.max(np.abs(effects), initial=0.0))
+    # An overflow excuses nothing.
+    tau += SAFETY * float(np.max(np.abs(effects), initial=0.0, where=np.isfinite(effects)))
     if max(abs(curvature - truth), abs(twist)) > tau:
         tau += SAFETY * trial.movement_of_second(v)
     for what, expected, found in (
@@ -226,6 +228,7 @@ def check_second_order(trial: Trial[V]) -> None:
     ):
         margin = abs(found - expected) / max(tau, 1e-300)
         if not margin <= 1:
+            trial.check_range(margin, *trial.sizes_of_products(v), *trial.sizes_of_products(w))
             raise Broken(what, repr(expected), repr(found), margin)
 
 
@@ -271,6 +274,7 @@ def check_linearity(trial: Trial[V]) -> None:
     zeros, at_others, found = trial.pull_reseeded(graph)
     for i, g in enumerate(zeros):
         if g is not None and np.any(g != 0):
+            trial.check_range(float(np.max(np.abs(g))))
             raise Broken(f"gradient of input {i} for zero cotangents", 0.0, g.tolist())
     first, second = _filled(trial.run.gradients, program), _filled(at_others, program)
     expected = [f + 2 * s for f, s in zip(first, second, strict=True)]

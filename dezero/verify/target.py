@@ -154,6 +154,11 @@ class FunctionTrial(Trial[Variable]):
         """Not known: what is inside the function cannot be seen."""
         return [np.zeros(x.shape) for x in self.program.inputs]
 
+    @cached_property
+    def sizes_of_cotangents(self) -> list[Array]:
+        """Not known either."""
+        return self.sizes
+
     def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
         """Not known either."""
         return self.sizes

@@ -127,7 +127,7 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        self.eps, self.least = _limits(program.dtype)
+        self.eps, self.least, self.largest = _limits(program.dtype)
         self.laws: Sequence[str] = ()
         """What it will be held against, for engines that are better asked for everything at once."""
         self.certify = False
@@ -293,7 +293,7 @@ class Trial(Generic[V]):
         """
         program = self.program
         places = range(len(program.inputs), program.n_values)
-        sizes = cotangent_sizes(self.exact_program)
+        sizes = self.sizes_of_cotangents
         seeds = [self.eps * random.choice((-1.0, 1.0), s.shape) * s for s in sizes]
         return replace(
             program,
@@ -360,11 +360,24 @@ class Trial(Generic[V]):
         looked_at: set[tuple[int, tuple[int, ...]]] = set()
         while mismatch is not None:
             place = mismatch.array, mismatch.index
+            self.check_range(mismatch.margin)
             if place in looked_at or not np.isfinite(mismatch.margin):
                 raise mismatch.broken()
             looked_at.add(place)
             errors[mismatch.array][mismatch.index] += self.movement_of_truth(mismatch)
             mismatch = self.compare(what, found, expected, errors)
+
+    def check_range(self, margin: float, *further: Array) -> None:
+        """Raises Unresolved if no finite margin tells how far off something is, and none can.
+
+        Where values, or the terms of derivatives, are beyond the range of the element type, an engine
+        cannot but come to infinities, and to what infinities come to.
+        """
+        if np.isfinite(margin):
+            return
+        for size in (*self.values, *self.sizes_of_cotangents, *self.sizes, *further):
+            if np.max(np.abs(size), initial=0.0) > self.largest:
+                raise Unresolved(f"a number is beyond the range of {self.program.dtype.name}")
 
     def few_roundings(self, expected: Array) -> Array:
         """A tolerance for a few roundings in each step: parts of the array's size, or least numbers."""
@@ -416,6 +429,11 @@ class Trial(Generic[V]):
     def sizes(self) -> list[Array]:
         """How large the terms are of which the gradients are sums."""
         return gradient_sizes(self.exact_program)
+
+    @cached_property
+    def sizes_of_cotangents(self) -> list[Array]:
+        """The same of the cotangents of all values that steps give."""
+        return cotangent_sizes(self.exact_program)
 
     def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
         """How large the terms are of which the product of the Hessian with v is the sum."""
@@ -509,10 +527,13 @@ class Trial(Generic[V]):
 
 
 @cache
-def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float]:
-    """The distance from 1 to the next number, and that from 0; NumPy would look for them each time."""
+def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float, float]:
+    """The distance from 1 to the next number, that from 0, and the largest number.
+
+    NumPy would look for them each time.
+    """
     about = np.finfo(dtype.name)
-    return float(about.eps), float(about.smallest_subnormal)
+    return float(about.eps), float(about.smallest_subnormal), float(about.max)
 
 
 def _narrow(enclose: Callable[[], list[Enclosures]]) -> list[Enclosures]:

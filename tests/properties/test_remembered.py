@@ -16,6 +16,12 @@ from dezero.verify.program import Program
 
 from . import CORE_SIMPLE, DEZERO, Ledger, holds
 
+WITHOUT_A_VERDICT = {
+    "derivatives_beyond_float32": {"gradient", "second_order", "linearity", "accumulation"},
+    "values_beyond_float32": {"value", "gradient", "second_order", "linearity", "accumulation"},
+}
+"""The laws that nobody can decide: whatever an engine does, it comes to infinities."""
+
 FILES = sorted((Path(__file__).parent.parent / "programs").glob("*.json"))
 
 
@@ -29,7 +35,8 @@ def test_a_remembered_program_keeps_all_laws(path: Path, engine: Engine[V]) -> N
     with np.errstate(all="ignore"):  # some of them overflow
         for law in LAWS:
             holds(law, engine, program, ledger)
-    assert not ledger.unresolved
+    undecided = WITHOUT_A_VERDICT.get(path.stem, set())
+    assert set(ledger.unresolved) == undecided - (set() if engine is DEZERO else {"second_order"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
