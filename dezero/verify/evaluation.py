@@ -80,7 +80,7 @@ def apply(step: Step, operands: Sequence[Array]) -> list[Array]:
     if len(results) != step.n_out:
         raise ProgramError(f"n_out is {step.n_out}, but it gives {len(results)} values")
     arrays: list[Array] = [np.asarray(y) for y in results]
-    return [_of_one_kind(y, operands) if y.dtype == object else y for y in arrays]
+    return [_of_one_kind(y, operands) if y.dtype.kind == "O" else y for y in arrays]
 
 
 def _of_one_kind(y: Array, operands: Sequence[Array]) -> Array:

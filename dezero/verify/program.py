@@ -179,20 +179,16 @@ class Program:
         """The program as a line of JSON; `from_json` gives the same program, bit for bit."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
-    def to_dict(self, tensor: Callable[[Array], Json] | None = None) -> dict[str, Json]:
-        """The program as what JSON can hold; its arrays by `encode_tensor`, or by another function."""
+    def to_dict(
+        self,
+        tensor: Callable[[Array], Json] | None = None,
+        nodes: Callable[[tuple[Step, ...]], Json] | None = None,
+    ) -> dict[str, Json]:
+        """The program as what JSON can hold; arrays and steps by other functions, if they are given."""
         tensor = tensor or encode_tensor
         return {
             "inputs": [tensor(x) for x in self.inputs],
-            "nodes": [
-                {
-                    "op": step.op,
-                    "in": list(step.operands),
-                    "attrs": {k: encode_attribute(v) for k, v in step.attributes.items()},
-                    "n_out": step.n_out,
-                }
-                for step in self.steps
-            ],
+            "nodes": (nodes or encode_steps)(self.steps),
             "outputs": list(self.outputs),
             "seeds": [tensor(s) for s in self.seeds],
         }
@@ -316,6 +312,19 @@ def _decode_number(value: Json, dtype: str, where: str) -> bool | int | float:
         except OverflowError:
             pass
     raise ProgramError(f"{where}: {_shown(value)} is not a number of dtype {dtype}")
+
+
+def encode_steps(steps: Iterable[Step]) -> Json:
+    """Steps as what JSON can hold."""
+    return [
+        {
+            "op": step.op,
+            "in": list(step.operands),
+            "attrs": {k: encode_attribute(v) for k, v in step.attributes.items()},
+            "n_out": step.n_out,
+        }
+        for step in steps
+    ]
 
 
 def encode_attribute(value: AttributeValue) -> Json:

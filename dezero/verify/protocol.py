@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from dezero.contract import Array
-from dezero.verify.program import MAX_BYTES, Json, Program, ProgramError, decode_tensor, encode_tensor
+from dezero.verify.program import (
+    MAX_BYTES,
+    Json,
+    Program,
+    ProgramError,
+    Step,
+    decode_tensor,
+    encode_steps,
+    encode_tensor,
+)
 
 PROTOCOL = 1
 DTYPES = ("float64", "float32")
@@ -112,12 +121,16 @@ class Run:
     want: frozenset[str]
     v: tuple[Array, ...] = ()
 
-    def to_dict(self, tensor: Callable[[Array], Json] = encode_tensor) -> dict[str, Json]:
-        """The request as what JSON can hold; the arrays of its program by a function."""
+    def to_dict(
+        self,
+        tensor: Callable[[Array], Json] = encode_tensor,
+        nodes: Callable[[tuple[Step, ...]], Json] = encode_steps,
+    ) -> dict[str, Json]:
+        """The request as what JSON can hold; the arrays and steps of its program by functions."""
         return {
             "cmd": "run",
             "id": self.id,
-            **self.program.to_dict(tensor),
+            **self.program.to_dict(tensor, nodes),
             "wrt": list[Json](self.wrt),
             "want": list[Json](sorted(self.want)),
             **({"v": [encode_tensor(d) for d in self.v]} if "hvp" in self.want else {}),

@@ -16,11 +16,11 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 
@@ -42,10 +42,13 @@ from dezero.verify.program import (
     Program,
     ProgramError,
     decode_tensor,
+    encode_steps,
     encode_tensor,
 )
 from dezero.verify.protocol import PROTOCOL, Capabilities, Result, Run, brief, decode, encode, identity
 from dezero.verify.rewrites import places_when_perturbed
+
+S = TypeVar("S")
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_RUN = 2.0
@@ -330,15 +333,9 @@ class PortEngine(OpaqueEngine):
 
         What it does wrong at one of them is the outcome of that; the next are asked of a new process.
         """
-        tensors: dict[int, Json] = {}
-
-        def once(array: Array) -> Json:
-            """An array as JSON, made once: such runs share most of theirs."""
-            if id(array) not in tensors:
-                tensors[id(array)] = encode_tensor(array)
-            return tensors[id(array)]
-
-        requests = [run.to_dict(once) for run in runs]
+        # Such runs share most of their arrays, and often their steps: each is encoded once.
+        tensor, nodes = _once(encode_tensor), _once(encode_steps)
+        requests = [run.to_dict(tensor, nodes) for run in runs]
         outcomes: list[Result | PortError] = []
         while len(outcomes) < len(runs):
             try:
@@ -467,6 +464,18 @@ class PortEngine(OpaqueEngine):
             return [PortOutput(x.data, program=program, of_gradient=True) for x in xs]
         grads = self.run(program, "vjp").grads
         return [_filled(g, x) for g, x in zip(grads, xs, strict=False)]  # the factors are behind
+
+
+def _once(encode: Callable[[S], Json]) -> Callable[[S], Json]:
+    """The same function, which remembers what it gave: of objects that live as long as it does."""
+    known: dict[int, Json] = {}
+
+    def encoded(x: S) -> Json:
+        if id(x) not in known:
+            known[id(x)] = encode(x)
+        return known[id(x)]
+
+    return encoded
 
 
 def settled(outcome: Result | PortError) -> Result:
