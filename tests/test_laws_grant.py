@@ -512,11 +512,16 @@ def lost(_: Array) -> Array:
         ("second_order", Bent(np.nan)),
     ],
 )
-@pytest.mark.parametrize(("x", "within"), [(0.0, True), (1.1, False)])
+@pytest.mark.parametrize(("x", "within"), [(0.0, True), (0.784, None), (1.1, False)])
 def test_what_is_no_number_is_an_offence_where_every_number_is_within_the_range(
-    law: str, engine: DezeroEngine, x: float, within: bool
+    law: str, engine: DezeroEngine, x: float, within: bool | None
 ) -> None:
-    """In float32, of exp(exp(exp x)²): at 0 it is 1618, at 1.1 more than float32 has."""
+    """In float32, of exp(exp(exp x)²): at 0 it is 1618, at 1.1 more than float32 has.
+
+    Between them, where it is 5e34 and its derivative 2e37, only the second derivative is too large.
+    """
+    if within is None:
+        within = law != "second_order"
     program = Program((np.full(2, x, np.float32),), TOWER, (4,), (np.ones(2, np.float32),))
     with np.errstate(all="ignore"), pytest.raises(Broken if within else Unresolved) as caught:
         LAWS[law].check(Trial(engine, program))

@@ -228,7 +228,7 @@ def check_second_order(trial: Trial[V]) -> None:
     ):
         margin = abs(found - expected) / max(tau, 1e-300)
         if not margin <= 1:
-            trial.check_range(margin, *trial.sizes_of_products(v), *trial.sizes_of_products(w))
+            trial.check_range(margin, *trial.sizes_of_products(v))
             raise Broken(what, repr(expected), repr(found), margin)
 
 
