@@ -356,6 +356,21 @@ def test_where_cotangents_are_not_known_their_rounding_is_not_granted() -> None:
         LAWS["second_order"].check(KnowsNoCotangents(Bent(1e-6), CUBED))
 
 
+class KnowsInfiniteCotangents(Trial[Variable]):
+    """A trial of an engine of which a cotangent is so large that its rounding has no number."""
+
+    def rounding_of_cotangents(self, random: np.random.Generator) -> Program | None:
+        rounding = super().rounding_of_cotangents(random)
+        assert rounding is not None
+        return replace(rounding, seeds=tuple(np.full_like(s, np.inf) for s in rounding.seeds))
+
+
+def test_where_cotangents_overflow_their_rounding_is_not_granted() -> None:
+    with np.errstate(all="ignore"), pytest.raises(Broken, match="v' H v") as caught:
+        LAWS["second_order"].check(KnowsInfiniteCotangents(Bent(1e-6), CUBED))
+    assert np.isfinite(caught.value.margin)
+
+
 @pytest.mark.parametrize(("roundings", "holds"), [(338, True), (352, False)])
 def test_what_the_rounding_of_cotangents_makes_is_granted(roundings: int, holds: bool) -> None:
     """Those of a² and -a² cancel; what is rounded of them is curved, and nothing else is."""
