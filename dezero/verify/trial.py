@@ -127,7 +127,10 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        self.eps, self.least, self.largest = _limits(program.dtype)
+        eps, least, largest = _limits(program.dtype)
+        self.eps: float = eps
+        self.least: float = least
+        self.largest: float = largest
         self.laws: Sequence[str] = ()
         """What it will be held against, for engines that are better asked for everything at once."""
         self.certify = False

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
+from dezero.arrays import Shape
 from dezero.contract import Array
 from dezero.graph import Function, Namespace, Node, Reading, Variable
 from dezero.operation import Operation
@@ -129,6 +130,11 @@ class _Kept(np.ndarray[Any, np.dtype[Any]]):  # of any elements
     """An array whose 0-d results stay arrays; of objects, NumPy would give the element."""
 
 
+def _not_saved(shape: Shape) -> Array:
+    """What a rule may know of an array that its contract does not save: the shape."""
+    return np.full(shape, _Unsaved(), object).view(_Kept)
+
+
 class _Exact(Reading[Array]):
     records = False
 
@@ -136,8 +142,7 @@ class _Exact(Reading[Array]):
         self.xp = xp
 
     def operand(self, node: Node, saved: Array | None) -> Array:
-        assert saved is not None  # `pulled` has remembered all
-        return saved
+        return _not_saved(node.shape) if saved is None else saved
 
     def output(self, function: Function, saved: Array) -> Array:
         return saved
@@ -165,7 +170,7 @@ def pulled(
     """
     saved = [*operands, *outputs]
     for i in operation.unread(len(saved)):
-        saved[i] = np.full(saved[i].shape, _Unsaved(), object)
+        saved[i] = _not_saved(saved[i].shape)
     try:
         leaves = [Variable(x) for x in operands]  # as long as they live, their cotangents are wanted
         operation.remember([leaf.node for leaf in leaves], [x.view(_Kept) for x in saved])
