@@ -512,9 +512,9 @@ def test_what_errors_are_granted_to_a_number_without_axes() -> None:
 TOWER = (Step("exp", (0,)), Step("exp", (1,)), Step("square", (2,)), Step("exp", (3,)))
 
 
-def lost(_: Array) -> Array:
+def lost(y: Array) -> Array:
     """What is no number, where there should be one."""
-    return np.full_like(_, np.nan)
+    return np.full_like(y, np.nan)
 
 
 @pytest.mark.parametrize(

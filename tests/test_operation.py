@@ -99,16 +99,6 @@ class ForgetfulOfY(Unary, domain=REALS, saves="x"):
         return gy * y
 
 
-class ForgetfulOfB(Binary, domain=REALS, saves="a"):
-    """A product whose contract does not say that the rule reads b."""
-
-    def forward(self, a: Array, b: Array) -> Array:
-        return as_array(a * b)
-
-    def vjp(self, xp: Namespace[T], gy: T, a: T, b: T, y: T) -> tuple[T, T]:
-        return gy * b, gy * a
-
-
 def product(saves: Literal["ab", "ay", "by"]) -> type[Binary]:
     """A product whose rule reads all three, with a contract that says which it reads."""
 

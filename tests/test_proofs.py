@@ -43,6 +43,7 @@ from dezero.functions import (
     Split,
     Sqrt,
     Square,
+    Stack,
     Sum,
     Transpose,
     Var,
@@ -271,6 +272,19 @@ def test_a_corrupted_rule_fails_its_proof(name: str) -> None:
 @pytest.mark.parametrize("operation", [Sin, Mul, MatMul, Var, Softmax])
 def test_a_rule_may_read_what_is_saved_only(operation: type[Operation]) -> None:
     found = corrupted(fault(operation, keeps=()))
+    assert found.kind == "refuted"
+    assert found.why_not_more == "the rule reads what its contract does not save"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        splitting(Split, lambda self, xp, gys, x: xp.concatenate(gys, self.axis) * x),
+        fault(Stack, vjp=lambda self, xp, gy, xs: [x * 1.0 for x in xs]),
+    ],
+)
+def test_a_rule_may_read_the_shape_only_of_what_is_never_saved(wrong: Fault) -> None:
+    found = corrupted(wrong)
     assert found.kind == "refuted"
     assert found.why_not_more == "the rule reads what its contract does not save"
 
