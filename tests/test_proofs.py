@@ -99,6 +99,11 @@ def splitting(operation: type[Splitting], vjp: Callable[[Any, Any, Any, Any], An
     return fault(operation, vjp=vjp)
 
 
+def nary(operation: type[Nary], vjp: Callable[[Any, Any, Any, Any], Any]) -> Fault:
+    """Another rule: of self, xp, gy, xs."""
+    return fault(operation, vjp=vjp)
+
+
 def corrupted(wrong: Fault) -> Verdict:
     """The verdict on the operation that has a fault."""
     (name,) = wrong.operations
@@ -280,7 +285,7 @@ def test_a_rule_may_read_what_is_saved_only(operation: type[Operation]) -> None:
     "wrong",
     [
         splitting(Split, lambda self, xp, gys, x: xp.concatenate(gys, self.axis) * x),
-        fault(Stack, vjp=lambda self, xp, gy, xs: [x * 1.0 for x in xs]),
+        nary(Stack, lambda self, xp, gy, xs: [x * 1.0 for x in xs]),
     ],
 )
 def test_a_rule_may_read_the_shape_only_of_what_is_never_saved(wrong: Fault) -> None:
