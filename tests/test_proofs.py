@@ -48,7 +48,7 @@ from dezero.functions import (
     Transpose,
     Var,
 )
-from dezero.operation import Binary, Composite, Operation, Splitting, Unary
+from dezero.operation import Binary, Composite, Nary, Operation, Splitting, Unary
 from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.cli import main
 from dezero.verify.faults import FAULTS, Fault, Replacement, planted, scaled
