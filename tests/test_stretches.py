@@ -413,6 +413,26 @@ def test_who_is_killed_changes_nothing(killed: str, tmp_path: Path) -> None:
     assert reported(file) == reported(whole)
 
 
+def test_who_has_slept_goes_on(tmp_path: Path) -> None:
+    """A machine that sleeps stops its processes; who wakes last is not dead to who wakes first."""
+    arguments = command("verify", *COMMAND, "--examples", "300", "--stretch", "150", "--workers", "1")
+    patience = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}  # in place of five minutes
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, **patience}
+    ) as process:
+        stretching(process)
+        sleepers = psutil.Process(process.pid).children(recursive=True)
+        for one in sleepers:
+            one.suspend()
+        time.sleep(8)  # five are granted in any case
+        for one in sleepers:
+            one.resume()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 0, said
+    assert "restart" not in said.lower()
+
+
 def test_a_stretch_whose_worker_has_gone_ends(tmp_path: Path) -> None:
     """It ends by itself: one whose parent is another is of a worker that has gone."""
     asked = {"given": [*COMMAND, "--examples", "30"], "port": None, "seed": 5, "number": 0}

@@ -99,7 +99,14 @@ class WorkersFailed(Exception):
 def local(n: int) -> Generator[Client]:
     """So many processes on this machine."""
     with (
-        _settings({"distributed.scheduler.allowed-failures": ATTEMPTS}),
+        _settings(
+            {
+                "distributed.scheduler.allowed-failures": ATTEMPTS,
+                # By default who was silent for five minutes is taken for dead: a machine that has slept
+                # would lose all of its workers when it wakes. The death of a process is seen without.
+                "distributed.scheduler.worker-ttl": None,
+            }
+        ),
         _distributed.LocalCluster(
             n_workers=n,
             threads_per_worker=1,
