@@ -708,23 +708,24 @@ class Function:
         Raises:
             TypeError: One is no operand, or has no data.
         """
-        variables: list[Variable] = []
-        numbers: list[int] = []
-        for i, operand in enumerate(operands):
-            try:
-                variables.append(as_variable(operand))
-            except TypeError as error:
-                raise TypeError(f"{self.name}: operand {i}: {error}") from None
-            if _missing(variables[i].data):
-                raise TypeError(f"{self.name}: operand {i} has no data yet")
-            if isinstance(operand, (int, float)):  # or NumPy's float64, of which NumPy knows the type
-                numbers.append(i)
-        others = [x.dtype for i, x in enumerate(variables) if i not in numbers]
-        for i in numbers:
-            number = operands[i]
-            dtype = np.result_type(*others, number)
-            variables[i] = Variable(np.array(number, dtype))
-        return variables
+        variables = [
+            None if isinstance(x, (int, float)) else self._operand(i, x) for i, x in enumerate(operands)
+        ]
+        dtypes = [x.dtype for x in variables if x is not None]
+        return [
+            # (NumPy's float64 is a float, too: NumPy knows that its element type is float64.)
+            output_of(None, np.array(operand, np.result_type(*dtypes, operand))) if x is None else x
+            for x, operand in zip(variables, operands, strict=True)
+        ]
+
+    def _operand(self, i: int, operand: Operand) -> Variable:
+        try:
+            variable = as_variable(operand)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: operand {i}: {error}") from None
+        if _missing(variable.held):
+            raise TypeError(f"{self.name}: operand {i} has no data yet")
+        return variable
 
     def checked_output(self, y: object) -> Array:
         """What `forward` returned, as an array.
