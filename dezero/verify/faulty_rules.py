@@ -41,6 +41,14 @@ def without_transposing(self: Any, xp: Any, gy: Any, a: Any, b: Any, y: Any) -> 
 _MATMUL = cast("Callable[..., Any]", vars(MatMul)["vjp"])
 
 
+def sign_in(dtype: str) -> Callable[..., Any]:
+    def rule(self: Any, xp: Any, gy: Any, x: Any, y: Any) -> Any:
+        slope = -xp.sin(x)
+        return gy * (-slope if gy.dtype == dtype else slope)
+
+    return rule
+
+
 def full_share(self: Any, xp: Any, gy: Any, x: Any, y: Any) -> Any:
     return xp.where(x >= self.kept(xp, y, x), self.kept(xp, gy, x), 0.0)
 

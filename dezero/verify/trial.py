@@ -127,9 +127,10 @@ class Trial(Generic[V]):
     def __init__(self, engine: Engine[V], program: Program) -> None:
         self.engine = engine
         self.program = program
-        eps, least, largest = _limits(program.dtype)
+        eps, least, normal, largest = _limits(program.dtype)
         self.eps: float = eps
         self.least: float = least
+        self.normal: float = normal
         self.largest: float = largest
         self.laws: Sequence[str] = ()
         """What it will be held against, for engines that are better asked for everything at once."""
@@ -316,6 +317,26 @@ class Trial(Generic[V]):
         trial = Trial(self.engine, self.program.astype(wider))
         trial.eps = self.eps / 4
         return trial
+
+    def wider_to_excuse(self, margin: float, along: Sequence[Array] | None = None) -> Trial[V] | None:
+        """The trial in the next wider precision, if that may excuse a difference; None if it may not.
+
+        Rounding takes some of the digits, but what is wrong by more than half of them is so for another
+        reason, right as it may be in the next wider precision: an engine may have a path of its own for
+        each. Only where numbers lie below the normal ones, none of their digits need be left.
+
+        Args:
+            margin: The difference, in tolerances.
+            along: The direction, if what differs is a second derivative.
+        """
+        if margin <= self.eps**-0.5 or (np.isfinite(margin) and self._underflows(along)):
+            return self.in_wider_precision()
+        return None
+
+    def _underflows(self, along: Sequence[Array] | None) -> bool:
+        products = [] if along is None else self.sizes_of_products(along)
+        sizes = (*self.values, *self.sizes_of_cotangents, *self.sizes, *products)
+        return any(np.any((s != 0) & (np.abs(s) < self.normal)) for s in sizes)
 
     # --- comparison ---
 
@@ -530,13 +551,14 @@ class Trial(Generic[V]):
 
 
 @cache
-def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float, float]:
-    """The distance from 1 to the next number, that from 0, and the largest number.
+def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float, float, float]:
+    """The distance from 1 to the next number, that from 0, the least normal number, and the largest.
 
     NumPy would look for them each time.
     """
     about = np.finfo(dtype.name)
-    return float(about.eps), float(about.smallest_subnormal), float(about.max)
+    least, normal = float(about.smallest_subnormal), float(about.smallest_normal)
+    return float(about.eps), least, normal, float(about.max)
 
 
 def _narrow(enclose: Callable[[], list[Enclosures]]) -> list[Enclosures]:
