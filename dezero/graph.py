@@ -155,15 +155,13 @@ class Variable:
 
     @property
     def data(self) -> Array:
-        """The value. It reads None as long as a ``Variable(None)`` has been given none."""
+        """The value. It reads None where there is none: of ``Variable(None)``, or if None was set."""
         return self.held
 
     @data.setter
     def data(self, data: Array) -> None:
-        if _missing(data):
-            raise TypeError("the data of a variable can be replaced, but not taken away")
         self.held = _checked(data)
-        if data.shape != self.node.shape or data.dtype != self.node.dtype:
+        if not _missing(data) and (data.shape, data.dtype) != (self.node.shape, self.node.dtype):
             # What was recorded of the old value has its shape: the new one is a leaf of its own.
             self.node = Node(ref(self), data)
 
@@ -211,7 +209,7 @@ class Variable:
             create_graph: Record the computation of the gradients, to differentiate them in turn.
 
         Raises:
-            TypeError: The data are complex, or a rule returned something other than a gradient.
+            TypeError: There are no data, or complex ones, or a rule returned what is no gradient.
             ValueError: A rule returned a gradient that is not of its input's shape.
         """
         if create_graph:
@@ -221,6 +219,8 @@ class Variable:
             self._backward(ARRAYS, retain_grad)
 
     def _backward(self, reading: Reading[T], retain_grad: bool) -> None:
+        if _missing(self.held):
+            raise TypeError("backward: the variable has no data")
         is_leaf = self.node.creator is None
         seed = _seed(reading, self, None if is_leaf else self.grad)
         found = pull_back(reading, [(self.node, seed)], _all if retain_grad else None)
@@ -322,13 +322,17 @@ class Variable:
     def __getstate__(self) -> dict[str, object]:
         """What is pickled and copied: the value, not the graph behind it."""
         grad = None if self.grad is None else self.grad.data
-        return {"data": self.held, "name": self.name, "grad": grad}
+        own = getattr(self, "__dict__", {})  # what a subclass without slots has
+        return {"data": self.held, "name": self.name, "grad": grad, "own": own}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # What __getstate__ gave.
         name, grad = cast("tuple[str | None, Array | None]", (state["name"], state["grad"]))
         Variable.__init__(self, _checked(state["data"]), name)
         self.grad = None if grad is None else Variable(grad)
+        own = cast("dict[str, object]", state["own"])  # likewise
+        for attribute, value in own.items():
+            setattr(self, attribute, value)
 
     def __neg__(self) -> Variable:
         return VARIABLES.functions.neg(self)
@@ -525,11 +529,13 @@ class Node:
     def handle(self, data: Array | None) -> Variable:
         """The living Variable that holds ``data``, else a new one on this Node.
 
-        Without data, the living Variable, or one that holds a stand-in (see `stand_in`).
+        Without data, the living Variable if it has any, or one that holds a stand-in (see `stand_in`).
         """
         variable = self.living()
-        if variable is not None and (data is None or variable.data is data):
-            return variable
+        if variable is not None:
+            is_it = not _missing(variable.held) if data is None else variable.held is data
+            if is_it:
+                return variable
         handle = Variable(stand_in(self.shape, self.dtype) if data is None else data)
         handle.node = self
         if variable is None:
@@ -612,12 +618,19 @@ class Function:
     """
 
     fresh: ClassVar[bool] = False
+    _of_application: ClassVar[frozenset[str]] = frozenset(
+        ("generation", "n_outputs", "output_types", "_outputs", "_nodes", "_saved")
+    )
     generation: int = 0
     n_outputs: int = 1
     output_types: tuple[tuple[Shape, np.dtype[np.generic]], ...] = ()
     _outputs: tuple[ref[Variable], ...] = ()
     _nodes: tuple[Node, ...] = ()
     _saved: tuple[Array | None, ...] = ()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled and copied: what it was made with, not what it was applied to."""
+        return {name: value for name, value in vars(self).items() if name not in self._of_application}
 
     @property
     def outputs(self) -> tuple[ref[Variable], ...]:
@@ -755,6 +768,9 @@ class Function:
         """Whether anyone can see the cotangent of input ``i``: a rule may save itself the trouble."""
         return self.input_nodes[i].wanted
 
+    def given_none(self, node: Node) -> None:
+        """What is done when the rule gives None for an input: nothing, it may say so."""
+
     def unread(self, n_saved: int) -> Sequence[int]:
         """The places in ``saved`` of what the rule does not read: none, if nothing is known of it."""
         return ()
@@ -873,7 +889,8 @@ class _VariableReading(Reading[Variable]):
         self.unsaved: Variable = Variable(NOT_SAVED)
 
     def operand(self, node: Node, saved: Array | None) -> Variable:
-        return node.handle(saved)
+        # What was not saved is no more than a shape, even if somebody has the Variable still.
+        return Variable(stand_in(node.shape, node.dtype)) if saved is None else node.handle(saved)
 
     def output(self, function: Function, saved: Array) -> Variable:
         return function.output_handle(0)
@@ -947,10 +964,13 @@ def pull_back(
     arrival = itertools.count()
     cotangents = seeds
     function: Function | None = None
+    g: T | None = None
     try:
         while True:
             for node, g in cotangents:
                 if g is None:
+                    if function is not None:
+                        function.given_none(node)
                     continue
                 if g.shape != node.shape or g.dtype is not node.dtype:
                     g = _fitted(reading, function, node, g)
@@ -978,8 +998,14 @@ def pull_back(
             complete = (gy,) if gy is not None and len(gys) == 1 else _completed(reading, function, gys)
             cotangents = function.pull(reading, complete)
     except Exception as error:
-        if function is not None:
-            error.add_note(f"in the rule of {function.name}, generation {function.generation}")
+        if function is None:
+            raise
+        where = f"in the rule of {function.name}, generation {function.generation}"
+        # Asked only now: asked before, each step of each backward would pay for it.
+        if not (g is None or hasattr(g, "shape")):
+            message = f"{where}: it gave {type(g).__name__}; expected an array or a Variable, as gy is"
+            raise TypeError(message) from None
+        error.add_note(where)
         raise
 
 

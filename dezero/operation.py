@@ -108,6 +108,12 @@ class Operation(Function):
             saves=saves,
             name=name,
         )
+        readable = "".join((*cls.operand_names, "y"))
+        if unknown := set(saves) - set(readable):
+            raise TypeError(
+                f"{cls.__name__}: saves={saves!r} names {''.join(sorted(unknown))!r}; "
+                f"what a rule can read is any of {readable!r}"
+            )
         if cls.operand_names and outputs == 1:
             cls.keeps = tuple([name in saves for name in (*cls.operand_names, "y")])
 
@@ -119,6 +125,11 @@ class Operation(Function):
     def unread(self, n_saved: int) -> Sequence[int]:
         """See `Function.unread`."""
         return [i for i in range(n_saved) if not (self.keeps and self.keeps[i])]
+
+    def given_none(self, node: Node) -> None:
+        """Raises TypeError if the cotangent is wanted: a rule may have forgotten its return."""
+        if node.wanted:
+            raise TypeError(f"{self.name}.vjp gave None for an operand whose cotangent is wanted")
 
     def backward(self, *gys: Variable) -> Variable | tuple[Variable | None, ...]:
         """The cotangents of the inputs from those of the outputs, recorded if recording is on."""
@@ -134,6 +145,7 @@ class Single(Operation):
     collector less to look at (see docs/decisions.md).
     """
 
+    _of_application: ClassVar[frozenset[str]] = Operation._of_application | {"_output", "_y"}
     _output: ref[Variable] | None = None
     _y: Array | None
 
@@ -161,6 +173,7 @@ class Unary(Single, ABC):
     """
 
     operand_names: ClassVar[tuple[str, ...]] = ("x",)
+    _of_application: ClassVar[frozenset[str]] = Single._of_application | {"_x_node", "_x"}
     _x_node: Node
     _x: Array | None
 
@@ -254,6 +267,12 @@ class Binary(Single, ABC):
     """
 
     operand_names: ClassVar[tuple[str, ...]] = ("a", "b")
+    _of_application: ClassVar[frozenset[str]] = Single._of_application | {
+        "_a_node",
+        "_b_node",
+        "_a",
+        "_b",
+    }
     _a_node: Node
     _b_node: Node
     _a: Array | None
@@ -380,7 +399,10 @@ class Nary(Operation, ABC):
         """See `Function.pull`."""
         nodes = self.input_nodes
         xs = [reading.operand(node, None) for node in nodes]
-        return zip(nodes, self.vjp(reading.xp, gys[0], xs), strict=True)
+        gxs = self.vjp(reading.xp, gys[0], xs)
+        if len(gxs) != len(nodes):
+            raise ValueError(f"{self.name}.vjp gave {len(gxs)} cotangents for {len(nodes)} operands")
+        return zip(nodes, gxs, strict=True)
 
 
 class Splitting(Operation, ABC):

@@ -183,8 +183,11 @@ def test_a_factor_on_any_rule_refutes_it(name: str) -> None:
 
 
 IN_ONE_RULE = [
-    n for n, f in FAULTS.items() if f.family == "rules" and len(f.operations & {*RULES}) == 1
+    n
+    for n, f in FAULTS.items()
+    if f.family == "rules" and len(f.operations & {*RULES}) == 1 and "_in_float" not in n
 ]
+"""But for those in one element type: what is proved is proved of numbers, which have none."""
 
 
 @pytest.mark.parametrize("name", IN_ONE_RULE)
