@@ -8,7 +8,7 @@ def _missing(package: str) -> Callable[[], int]:
     def say_so() -> int:
         print(
             f"dezero: the command needs {package}, which is not installed; "
-            "install it with: pip install 'dezero[verify]'",
+            "install it with: pip install '.[verify]' in a checkout",
             file=sys.stderr,
         )
         return 3

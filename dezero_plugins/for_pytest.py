@@ -96,7 +96,7 @@ def dezero_check(request: pytest.FixtureRequest) -> Check:
             raise
         pytest.fail(
             f"dezero_check needs {error.name}, which is not installed; "
-            "install it with: pip install 'dezero[verify]'",
+            "install it with: pip install '.[verify]' in a checkout",
             pytrace=False,
         )
 

@@ -431,7 +431,7 @@ def test_a_rule_that_gives_nothing_is_named() -> None:
             return cast(T, None)
 
     x = var(1.0)
-    with pytest.raises(TypeError, match="^Forgotten.vjp gave None for an operand whose"):
+    with pytest.raises(TypeError, match=r"^Forgotten.vjp gave None for an operand whose"):
         Forgotten()(x).backward()
 
 
@@ -445,7 +445,7 @@ def test_a_rule_that_gives_nothing_to_one_operand_is_named(place: int) -> None:
             return (None, gy) if place == 0 else (gy, None)
 
     x, one = var(1.0), np.ones(1)
-    with pytest.raises(TypeError, match="^Half.vjp gave None for an operand whose"):
+    with pytest.raises(TypeError, match=r"^Half.vjp gave None for an operand whose"):
         Half()(x, x).backward()
     wanted_elsewhere = (one, x) if place == 0 else (x, one)  # of a constant no one sees it
     Half()(*wanted_elsewhere).backward()

@@ -192,7 +192,7 @@ def test_a_peer_that_is_not_there_is_an_error_that_says_what_to_do(
     assert cli.main([*arguments, "micrograd"]) == 3
     error = capsys.readouterr().err
     assert error.startswith("dezero: micrograd cannot be loaded: ")
-    assert "pip install 'dezero[peers]'" in error
+    assert "pip install '.[peers]' in a checkout" in error
 
 
 def test_the_help_names_the_peers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,7 +249,7 @@ def test_a_missing_package_is_named(pytester: pytest.Pytester) -> None:
     done = pytester.runpytest_subprocess(*PLUGIN)
     done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines(
-        ["dezero_check needs flint, which is not installed; *: pip install 'dezero[[]verify]'"]
+        ["dezero_check needs flint, which is not installed; *: pip install '.[[]verify]' in a checkout"]
     )
 
 

@@ -104,7 +104,7 @@ def _prove(options: argparse.Namespace) -> int:
             raise
         print(
             f"dezero: prove needs {error.name}, which is not installed; "
-            "install it with: pip install 'dezero[prove]'",
+            "install it with: pip install '.[prove]' in a checkout",
             file=sys.stderr,
         )
         return NOT_STARTED

@@ -175,7 +175,7 @@ def _dask() -> ModuleType:
     try:
         return import_module("dezero.verify.workers")
     except ModuleNotFoundError as error:
-        raise NotStarted(f"{error}: pip install 'dezero[cluster]'") from None
+        raise NotStarted(f"{error}: pip install '.[cluster]' in a checkout") from None
 
 
 def _client(workers: ModuleType, options: argparse.Namespace) -> AbstractContextManager[object]:

@@ -74,7 +74,9 @@ def engine_of(name: str) -> Engine[Any]:  # of whatever variables
     try:
         module = importlib.import_module(f"dezero.verify.engines.peers.{name}_engine")
     except ModuleNotFoundError as error:
-        raise NotStarted(f"{name} cannot be loaded: {error}: pip install 'dezero[peers]'") from None
+        raise NotStarted(
+            f"{name} cannot be loaded: {error}: pip install '.[peers]' in a checkout"
+        ) from None
     except Exception as error:  # whatever a peer does while it is imported
         raise NotStarted(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
     return cast("Engine[Any]", getattr(module, PEERS[name])())  # as the table says
