@@ -1066,7 +1066,8 @@ def _seed(reading: Reading[T], y: Variable, given: Variable | None) -> T:
 
 def _check_gradient(y: Variable, gradient: object) -> None:
     if not isinstance(gradient, Variable):
-        raise TypeError(f"a gradient is a Variable, not {type(gradient).__name__}")
+        came = type(gradient).__name__
+        raise TypeError(f"the gradient of a variable of shape {y.shape} is a Variable, not {came}")
     if gradient.shape != y.shape:
         raise ValueError(f"a gradient of shape {gradient.shape} for a variable of shape {y.shape}")
 
@@ -1106,9 +1107,8 @@ def grad(
     Raises:
         TypeError, ValueError: As `Variable.backward`; or there are not as many gys as ys.
     """
-    roots = [ys] if isinstance(ys, Variable) else list(ys)
-    targets = [xs] if isinstance(xs, Variable) else list(xs)
-    given: list[Variable | None] = [None] * len(roots)
+    roots, targets = _several("ys", ys), _several("xs", xs)
+    given: Sequence[Variable | None] = [None] * len(roots)
     if gys is not None:
         given = [gys] if isinstance(gys, Variable) else list(gys)
     if len(given) != len(roots):
@@ -1121,8 +1121,24 @@ def grad(
     return gradients[0] if isinstance(xs, Variable) else gradients
 
 
+def _several(what: str, given: Variable | Iterable[Variable]) -> list[Variable]:
+    """One Variable, or several, as a list; what else it is, `grad` says."""
+    try:
+        several: list[object] = [given] if isinstance(given, Variable) else [*given]
+    except TypeError:
+        raise TypeError(
+            f"grad: {what} is {type(given).__name__}; expected a Variable, or a sequence of them"
+        ) from None
+    variables: list[Variable] = []
+    for i, variable in enumerate(several):
+        if not isinstance(variable, Variable):
+            raise TypeError(f"grad: {what}[{i}] is {type(variable).__name__}; expected a Variable")
+        variables.append(variable)
+    return variables
+
+
 def _grad(
-    reading: Reading[T], ys: list[Variable], xs: list[Variable], gys: list[Variable | None]
+    reading: Reading[T], ys: list[Variable], xs: list[Variable], gys: Sequence[Variable | None]
 ) -> list[Variable]:
     wanted = {x.creator for x in xs}
     seeds = [(y.node, _seed(reading, y, gy)) for y, gy in zip(ys, gys, strict=True)]

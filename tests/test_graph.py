@@ -508,7 +508,9 @@ def test_a_wrong_seed() -> None:
     with pytest.raises(ValueError, match=r"a gradient of shape \(1,\) for a variable of shape \(2,\)"):
         y.backward()
     y.grad = cast(Variable, np.ones(2))
-    with pytest.raises(TypeError, match="a gradient is a Variable, not ndarray"):
+    with pytest.raises(
+        TypeError, match=r"the gradient of a variable of shape \([0-9, ]*\) is a Variable, not ndarray"
+    ):
         y.backward()
 
 
@@ -1303,7 +1305,9 @@ def test_grad_with_the_wrong_cotangents() -> None:
     assert str(caught.value) == "grad: 1 cotangents for 2 ys; expected one for each"
     with pytest.raises(ValueError, match=r"shape \(1,\) for a variable of shape \(2,\)"):
         grad(x * x, x, gys=var(1.0))
-    with pytest.raises(TypeError, match="a gradient is a Variable, not ndarray"):
+    with pytest.raises(
+        TypeError, match=r"the gradient of a variable of shape \([0-9, ]*\) is a Variable, not ndarray"
+    ):
         grad(x * x, x, gys=[cast(Variable, np.ones(2))])
 
 
@@ -1319,3 +1323,18 @@ def test_grad_of_a_leaf() -> None:
     x = var(1.0, 2.0)
     np.testing.assert_array_equal(grad(x, x).data, [1.0, 1.0])
     assert x.grad is None
+
+
+@pytest.mark.parametrize(
+    ("ys", "xs", "message"),
+    [
+        (None, var(1.0), "grad: ys is NoneType; expected a Variable, or a sequence of them"),
+        (var(1.0), 2.0, "grad: xs is float; expected a Variable, or a sequence of them"),
+        (np.ones(2), var(1.0), r"grad: ys\[0\] is float64; expected a Variable"),
+        ([var(1.0), None], var(1.0), r"grad: ys\[1\] is NoneType; expected a Variable"),
+        (var(1.0), [np.ones(1)], r"grad: xs\[0\] is ndarray; expected a Variable"),
+    ],
+)
+def test_grad_of_what_is_no_variable(ys: Any, xs: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        grad(ys, xs)
