@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import dezero.functions as F
-from dezero import Function, Variable
+from dezero import Function, Parameter, Variable
 from dezero.contract import POSITIVE, REALS, Array, interval
 from dezero.graph import Namespace, T
+from dezero.layers import Linear
 from dezero.operation import Unary
 from dezero.verify import check, cli
 from dezero.verify.laws import LAWS
@@ -167,6 +169,80 @@ def test_where_the_gradient_of_a_function_is_nearly_zero_its_rounding_is_no_find
     x, one = np.array(np.exp(-1.0)), np.array(1.0)
     program = Program((x,), (Step("entropy", (0,)),), (1,), (one,))
     LAWS["linearity"].hold(prepared.trial(program))
+
+
+# --- what a function captures, and gives -------------------------------------------------------------
+
+
+def test_what_a_function_captures_is_no_leak_and_keeps_its_gradient() -> None:
+    weights, gradient = Parameter(np.array([1.0, 2.0])), Variable(np.array([3.0, 4.0]))
+    weights.grad = gradient
+    on_the_way = F.sin(weights)
+    layer = Linear(3, in_size=2)
+    check(lambda x: x * weights + on_the_way, (REALS, (2,)), examples=15)
+    check(lambda x: F.tanh(layer(x)), (REALS, (4, 2)), examples=15)
+    assert weights.grad is gradient
+    assert_array_equal(gradient.data, [3.0, 4.0])
+    assert [v.grad for v in (on_the_way, *layer.params())] == [None, None, None]
+
+
+def test_a_leak_is_seen_also_beside_what_is_captured() -> None:
+    weights = Parameter(np.array([1.0, 2.0]))
+    kept: list[Variable] = []
+
+    def leaking(x: Variable) -> Variable:
+        kept.append(F.sin(x))
+        return kept[-1] * weights
+
+    with pytest.raises(AssertionError, match="leaking breaks the law `refcount`"):
+        check(leaking, (REALS, (2,)), examples=5)
+
+
+CAPTURED = Variable(np.array([1.0, 2.0]))
+ON_THE_WAY = F.sin(CAPTURED)
+
+
+def twice(x: Variable) -> list[Variable]:
+    y = F.sin(x)
+    return [y, y, F.exp(y)]
+
+
+@pytest.mark.parametrize(
+    ("target", "arity"),
+    [
+        (lambda x: x, 1),
+        (lambda x: [x, x * 2.0], 1),
+        (lambda x: [x, x], 1),
+        (lambda a, b: [b, a], 2),
+        (twice, 1),
+        (lambda x: Variable(np.array(1.0)), 1),
+        (lambda x: CAPTURED, 1),
+        (lambda x: ON_THE_WAY, 1),
+        (lambda x: [F.sin(x), CAPTURED], 1),
+    ],
+    ids=[
+        "its input", "input among others", "input twice", "inputs swapped", "one twice",
+        "a constant", "captured", "captured on the way", "captured among others",
+    ],
+)  # fmt: skip
+def test_a_function_may_give_what_is_there_already(target: Callable[..., Any], arity: int) -> None:
+    tally = check(target, *[REALS] * arity, examples=15)
+    assert set(tally.held) == set(FUNCTION_LAWS)
+
+
+@pytest.mark.parametrize("target", [F.sqrt, lambda x: x**0.5, F.arcsin, F.log])
+def test_where_the_value_is_not_finite_nothing_is_accused(target: Callable[..., Any]) -> None:
+    with pytest.raises(AssertionError, match=r"unresolved: .*the value is not finite; give a domain"):
+        check(target, examples=15)
+
+
+def test_a_gradient_that_is_no_number_where_the_value_is_one_is_accused() -> None:
+    class Bad(Cube):
+        def backward(self, gy: Variable) -> Variable:
+            return gy * np.nan
+
+    with pytest.raises(AssertionError, match=r"Bad breaks the law `gradient`(.|\n)*found +nan"):
+        check(Bad(), examples=5)
 
 
 def test_a_gradient_of_another_shape_fails_and_says_which_was_expected() -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias, cast
+from weakref import WeakSet
 
 import numpy as np
 
+from dezero import functions as F
 from dezero.contract import NO_ATTRIBUTES, REALS, Array, Contract, Domain, Shapes, Smoothness
-from dezero.graph import Function, Variable
+from dezero.graph import Function, Node, Variable
 from dezero.operation import Operation
 from dezero.verify import campaign
 from dezero.verify.campaign import Plan, Tally
@@ -81,12 +84,24 @@ class FunctionEngine(DezeroEngine):
         self.domains: tuple[Domain, ...] = tuple(domains)
         self.of = of
         self._contracts = {name: contract_of(name, len(domains))}
+        self._captured: WeakSet[Variable] = WeakSet()
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
         return self._contracts
 
     def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        outputs: list[Variable] = []
+        for output in self._given(operands):
+            # An operand, a captured Variable or the same twice would be two values of a program in one.
+            new = output.creator is not None and output not in outputs and _depends(output, operands)
+            outputs.append(output if new else F.identity(output))
+        living = {node.living() for node in _behind(outputs)}
+        self._captured.update(v for v in living.difference(operands, outputs) if v is not None)
+        return outputs
+
+    def _given(self, operands: Sequence[Variable]) -> list[Variable]:
+        """What the target gives, if it is Variables; raises TypeError."""
         outputs = cast(object, self.target(*operands))  # what a user's function gives must be looked at
         given = (  # of whatever elements
             list(cast("Sequence[object]", outputs)) if isinstance(outputs, (list, tuple)) else [outputs]
@@ -95,6 +110,42 @@ class FunctionEngine(DezeroEngine):
             if not isinstance(output, Variable):
                 raise TypeError(f"{self.name} gave {type(output).__name__}; expected a Variable")
         return cast("list[Variable]", given)  # each was looked at
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        with self._sparing_captured():
+            super().backward(variable, seed, retain_grad=retain_grad)
+
+    def backward_recorded(
+        self, variable: Variable, seed: Array, leaves: Sequence[Variable]
+    ) -> list[Variable]:
+        with self._sparing_captured():
+            return super().backward_recorded(variable, seed, leaves)
+
+    @contextmanager
+    def _sparing_captured(self) -> Generator[None]:
+        """Behind it, what the target captures (a layer: its weights) has the gradients that it had."""
+        before = [(variable, variable.grad) for variable in self._captured]
+        try:
+            yield
+        finally:
+            for variable, gradient in before:
+                variable.grad = gradient
+
+
+def _behind(variables: Iterable[Variable]) -> set[Node]:
+    """The vertices of some Variables, and of all that they were computed from."""
+    found: set[Node] = set()
+    waiting = [variable.node for variable in variables]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.creator.input_nodes if node.creator is not None else ()
+    return found
+
+
+def _depends(output: Variable, operands: Sequence[Variable]) -> bool:
+    return not _behind([output]).isdisjoint(operand.node for operand in operands)
 
 
 class FunctionTrial(Trial[Variable]):
@@ -110,11 +161,20 @@ class FunctionTrial(Trial[Variable]):
     def values(self) -> list[Array]:
         return [v.data for v in self.run.graph.values if v is not None]
 
+    def check_range(self, margin: float, *further: Array) -> None:
+        """The same where the value is not finite."""
+        if not math.isfinite(margin):
+            self._check_value()
+        super().check_range(margin, *further)
+
+    def _check_value(self) -> None:
+        if not math.isfinite(self._root(self.exact_program.inputs)):
+            raise Unresolved("the value is not finite; give a domain, as in check(f, interval(0, inf))")
+
     @cached_property
     def _estimates(self) -> tuple[list[Array], list[Array]]:
+        self._check_value()
         xs = [x.astype(np.float64) for x in self.program.inputs]
-        if not math.isfinite(self._root(xs)):
-            raise Unresolved("the value is not finite; give a domain, as in check(f, interval(0, inf))")
         slopes, errors = [np.zeros(x.shape) for x in xs], [np.zeros(x.shape) for x in xs]
         for i, x in enumerate(xs):
             for place in np.ndindex(x.shape):
