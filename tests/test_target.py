@@ -346,6 +346,58 @@ def test_inputs_lie_within_their_domain(domain: Any) -> None:
     assert domain.clearance(led[0]) > 0
 
 
+# --- what ends the process ---------------------------------------------------------------------------
+
+EXITING = """
+import sys
+
+from dezero import Function
+
+
+def later(x):
+    sys.exit(0)
+
+
+class Rule(Function):
+    def forward(self, x):
+        return x * 1
+
+    def backward(self, gy):
+        raise SystemExit(0)
+
+
+def rule(x):
+    return Rule()(x)
+
+
+class Made(Function):
+    def __init__(self):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("name", ["later", "rule"])
+def test_a_function_that_ends_the_process_is_a_counterexample(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exiting.py").write_text(EXITING, "utf-8")
+    assert cli.main(["verify", f"exiting:{name}", "--seed", "1", "--examples", "3"]) == 1
+    assert f"RuntimeError: {name} would end the process: SystemExit(0)" in capsys.readouterr().out
+
+
+def test_a_module_that_ends_the_process_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exiting.py").write_text(EXITING, "utf-8")
+    (tmp_path / "gone.py").write_text("raise SystemExit(0)", "utf-8")
+    assert cli.main(["verify", "gone:f"]) == 3
+    assert "gone:f cannot be loaded: SystemExit: 0" in capsys.readouterr().err
+    assert cli.main(["verify", "exiting:Made"]) == 3
+    assert "exiting:Made cannot be made without arguments (SystemExit(0))" in capsys.readouterr().err
+
+
 # --- what was found, again ---------------------------------------------------------------------------
 
 MODULE = """

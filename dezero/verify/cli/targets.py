@@ -155,16 +155,16 @@ def _loaded(name: str) -> Target:
         found: object = importlib.import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever a user's module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module does while it is imported
         raise NotStarted(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
     if isinstance(found, type) and issubclass(found, Function):
         try:
             return found()
-        except TypeError as error:
+        except (Exception, SystemExit) as error:  # whatever a user's class does
             raise NotStarted(
-                f"{name} cannot be made without arguments ({error}); "
+                f"{name} cannot be made without arguments ({error!r}); "
                 "name a function that applies it instead"
             ) from None
     return cast(Target, found)  # `prepare` looks at what it is
