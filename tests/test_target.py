@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dezero.graph import Namespace, T
 from dezero.layers import Linear
 from dezero.operation import Unary
 from dezero.verify import check, cli
+from dezero.verify.cli.arguments import add_domains, domains_again, domains_joined
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.target import (
@@ -344,6 +346,29 @@ def test_inputs_lie_within_their_domain(domain: Any) -> None:
     led = inputs_within([domain], [x])
     assert led is not None
     assert domain.clearance(led[0]) > 0
+
+
+# --- domains on the command line ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["-1:1@2,3", "-inf:0", "-.5:-.25@", ":0", "0:inf@2"])
+def test_a_domain_is_taken_as_it_is_documented(text: str) -> None:
+    given = ["verify", "dezero.functions:sin", "--domain", text, "--seed", "1", "--examples", "2"]
+    assert cli.main([*given, "--laws", "runs"]) == 0
+
+
+def test_an_option_is_no_domain(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "dezero.functions:sin", "--domain", "--seed", "1"])
+    assert "argument --domain: expected one argument" in capsys.readouterr().err
+
+
+def test_domains_are_given_again_to_the_last_digit() -> None:
+    parser = argparse.ArgumentParser()
+    add_domains(parser)
+    given = ["--domain", "-0.123456789:0.123456999@2,3", "--domain", "0:inf", "--domain", "-1e-20:3"]
+    options = parser.parse_args(domains_joined(given))
+    assert domains_again(options) == given
 
 
 # --- what ends the process ---------------------------------------------------------------------------

@@ -168,6 +168,17 @@ def add_domains(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def domains_joined(given: Sequence[str]) -> list[str]:
+    """Arguments in which a domain that begins with a minus is no option to argparse: --domain=-1:1."""
+    joined: list[str] = []
+    for argument in given:
+        if joined[-1:] == ["--domain"] and argument.startswith("-") and ":" in argument:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def domains_again(options: argparse.Namespace) -> list[str]:
     """The arguments that give the same domains again."""
     parts: list[str] = []
@@ -175,5 +186,10 @@ def domains_again(options: argparse.Namespace) -> list[str]:
     for given in domains:
         domain, shape = given if isinstance(given, tuple) else (given, None)
         end = "" if shape is None else "@" + ",".join(map(str, shape))
-        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+        parts += ["--domain", f"{_bound(domain.low)}:{_bound(domain.high)}{end}"]
     return parts
+
+
+def _bound(number: float) -> str:
+    """A bound of a domain, to the last digit."""
+    return repr(number).removesuffix(".0")
