@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,6 +194,28 @@ def test_time_is_up_between_stretches(tmp_path: Path) -> None:
     kept = [*tmp_path.glob("stretch-*.json")]
     assert kept  # one at least, as many as there was time for
     assert {read(stretch).count("examples") for stretch in kept} == {30}
+
+
+def test_a_folder_of_so_many_programs_is_none_of_a_campaign_that_lasts_so_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its last stretch is short, and would stay so."""
+    given = ["verify", "--seed", "5", "--ops", "add", "--laws", "runs", "--stretch", "400"]
+    assert main([*given, "--resume", str(tmp_path)]) == 0
+    assert main([*given, "--resume", str(tmp_path), "--time", "0.1s"]) == 2
+    assert "whose programs is 1000; expected None" in capsys.readouterr().err
+
+
+def test_what_was_found_in_time_is_drawn_again_by_number(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--seed", "5", "--ops", "add,sin", "--laws", "gradient", "--stretch", "3"]
+    with planted(FAULTS["sin_factor"]):
+        assert main(["verify", *given, "--time", "1m"]) == 1
+        said, _, again = capsys.readouterr().out.partition("To see it again:")
+        repeated = re.search(r"dezero (verify .* --examples .*)", again)
+        assert repeated is not None
+        assert main(repeated[1].split()) == 1
+    said_again, _, _ = capsys.readouterr().out.partition("To see it again:")
+    assert said_again.splitlines()[1:] == said.splitlines()[1:]  # all but how long it took
 
 
 def test_what_a_stretch_depends_on_says_which_campaign_it_is(

@@ -189,6 +189,7 @@ def identity(campaign: str, plan: Plan) -> dict[str, Json]:
     """All on which the result of a stretch depends."""
     return {
         "campaign": campaign,
+        "programs": plan.examples,  # None with --time: then no stretch is shorter than the others
         "laws": list[Json](plan.laws),
         "operations": list[Json](plan.contracts),
         "known failures": [known_to_list(failure) for failure in plan.known],

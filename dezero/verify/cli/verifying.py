@@ -137,12 +137,13 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
         if target.prepared is None and tally.counterexample is None and spreading.is_first(options):
             campaign.standing(target.engine, plan.laws, standing, plan.seed)
             tally.add(standing)
+    begun = [-(-tally.examples // plan.stretch_size), *(number + 1 for number in parts)]
     made = Report(
         target.name,
         target.module,
         plan.laws,
         seed,
-        _again(options, seed),
+        _again(options, seed, max(1, *begun) * plan.stretch_size),
         target.contracts,
         tally,
         [] if options.shard else uncovered(tally, target.contracts, floor_of(options, plan)),
@@ -264,9 +265,17 @@ def uncovered(
     return tally.coverage.missing(contracts, floor)
 
 
-def _again(options: argparse.Namespace, seed: int) -> str:
-    """The arguments with which the same programs are drawn again."""
+def _again(options: argparse.Namespace, seed: int, examples: int | None = None) -> str:
+    """The arguments with which the same programs are drawn again.
+
+    Args:
+        options: The command's.
+        seed: Its seed.
+        examples: How many programs to name where time was given, if any.
+    """
     parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
+    if options.time and examples is not None:
+        parts += ["--examples", str(examples)]
     usual = {"dtype": "both", "order": 2, "profile": "extended", "stretch": campaign.STRETCH}
     for name in ("examples", "dtype", "order", "profile", "stretch"):
         value = getattr(options, name)
