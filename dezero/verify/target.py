@@ -112,6 +112,16 @@ class FunctionEngine(DezeroEngine):
                 raise TypeError(f"{self.name} gave {type(output).__name__}; expected a Variable")
         return cast("list[Variable]", given)  # each was looked at
 
+    def shapes_given(self, inputs: Sequence[Array]) -> list[Shape] | None:
+        """The shapes of what the target gives; None if it raises, whatever it does."""
+        operands = [self.leaf(x.copy()) for x in inputs]
+        try:
+            with self.no_grad(), np.errstate(all="ignore"):
+                outputs = self.apply(Step(self.name, tuple(range(len(inputs)))), operands)
+        except Exception:  # the laws will meet it again
+            return None
+        return [y.shape for y in outputs]
+
     def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
         with self._contained():
             super().backward(variable, seed, retain_grad=retain_grad)
@@ -335,12 +345,7 @@ def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> Program
         if inputs is None or engine.of.clearance(*inputs) <= 0:
             return None
         operands = tuple(range(len(inputs)))
-        try:
-            with engine.no_grad(), np.errstate(all="ignore"):
-                outputs = engine.apply(Step(engine.name, operands), [engine.leaf(x) for x in inputs])
-            shapes_out = [y.shape for y in outputs]
-        except Exception:  # whatever a user's function raises: the laws will meet it again
-            shapes_out = [()]
+        shapes_out = engine.shapes_given(inputs) or [()]
         first = len(inputs)
         return Program(
             tuple(inputs),
@@ -375,8 +380,15 @@ class Prepared:
         if len(program.inputs) != n_inputs or operands != [tuple(range(n_inputs))]:
             raise ProgramError(f"program: expected one step, {engine.name} of its {n_inputs} inputs")
         for i, (x, domain) in enumerate(zip(program.inputs, engine.domains, strict=True)):
-            if x.size and domain.clearance(x) <= 0:
+            if x.size and not domain.clearance(x) > 0:
                 raise ProgramError(f"input {i}: {x.tolist()} is outside of the domain, {domain.text}")
+        if not engine.of.clearance(*program.inputs) > 0:
+            raise ProgramError(f"program: its inputs are outside of the domain, {engine.of.text}")
+        given = engine.shapes_given(program.inputs)
+        shapes = [seed.shape for seed in program.seeds]
+        outputs = tuple(range(n_inputs, program.n_values))
+        if given is not None and (program.outputs != outputs or shapes != given):
+            raise ProgramError(f"program: seeds of shapes {shapes}; {engine.name} gives {given}")
 
 
 def _made(target: type[object]) -> Target:

@@ -124,7 +124,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
     if not claims.lacking:
         if databases is not None and spreading.is_first(options):
             parts[stretches.REPLAYED] = campaign.replay(
-                plan, databases.programs(plan.contracts, plan.dtypes)
+                plan, databases.programs(plan.contracts, plan.dtypes, target.check)
             )
         with shown(plan) as listener:
             if spreading.wanted(options):
@@ -306,7 +306,8 @@ def _store(databases: Databases, made: Report) -> None:
     found = [one for one in (made.tally.counterexample, *made.others) if one is not None]
     databases.store(one.program for one in found if one.program is not None)
     if databases.malformed:
-        said = f"{databases.malformed} entries of the databases are no programs, and were passed over"
+        n = databases.malformed
+        said = f"{n} entries of the databases are no programs for {made.target}, and were passed over"
         print(f"dezero: {said}", file=sys.stderr)
 
 
