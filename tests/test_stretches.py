@@ -456,9 +456,10 @@ def test_who_has_slept_goes_on(tmp_path: Path) -> None:
     assert "restart" not in said.lower()
 
 
-def test_a_stretch_whose_worker_has_gone_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [COMMAND, ("dezero.functions:sin",)], ids=["swept", "drawn"])
+def test_a_stretch_whose_worker_has_gone_ends(given: Sequence[str]) -> None:
     """It ends by itself: one whose parent is another is of a worker that has gone."""
-    asked = {"given": [*COMMAND, "--examples", "30"], "port": None, "seed": 5, "number": 0}
+    asked = {"given": [*given, "--examples", "30"], "port": None, "seed": 5, "number": 0}
     arguments = [sys.executable, "-m", "dezero.verify.cli.stretching"]
     for parent, code, said in ((os.getpid(), 0, ""), (1, 1, "the worker has gone")):
         text = json.dumps({**asked, "parent": parent})
