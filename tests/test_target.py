@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import dezero.functions as F
 from dezero import Function, Parameter, Variable
-from dezero.contract import POSITIVE, REALS, Array, interval
+from dezero.contract import POSITIVE, REALS, Array, Domain, interval
 from dezero.graph import Namespace, T
 from dezero.layers import Linear
 from dezero.operation import Unary
@@ -318,6 +320,34 @@ REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
 def test_what_cannot_be_checked_is_refused(target: Any, given: tuple[Any, ...], message: str) -> None:
     with pytest.raises(TargetError, match=message):
         check(target, *given)
+
+
+def above(low: float) -> Domain:
+    """A domain that does not say between which bounds it lies."""
+    return Domain(f"x > {low}", lambda x, **_: float(np.min(x - low, initial=np.inf)))
+
+
+def test_a_domain_into_which_nothing_is_led_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (
+        r"\w+: 2000 inputs were tried, and none lies in its domain \(x > 9\); give the Domain its low"
+    )
+    with pytest.raises(TargetError, match=said):
+        check(F.sin, above(9))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far.py").write_text(
+        "from dezero import functions as F\nfrom test_target import above\n"
+        "def f(x):\n    return F.sin(x)\nf.domains = (above(9),)\n",
+        "utf-8",
+    )
+    monkeypatch.setitem(sys.modules, "test_target", sys.modules[__name__])
+    assert cli.main(["verify", "far:f"]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_domain_is_searched_for_inputs() -> None:
+    assert check(F.sin, (above(1.5), (1,)), examples=20).examples == 20
 
 
 def test_the_arity_is_that_of_what_is_called() -> None:

@@ -44,6 +44,9 @@ SHAPES: tuple[Shape, ...] = ((), (1,), (3,), (2, 3), (2, 1, 2))
 MOST_ELEMENTS = 64
 """Every coordinate of every argument is differentiated numerically: so there are not to be too many."""
 
+MOST_TRIED = 2000
+"""How many inputs are made for a program, at the most, until all lie in their domains."""
+
 NOT_FOR_FUNCTIONS = frozenset(("value", "kink", "sharing", "broadcasting"))
 FUNCTION_LAWS = tuple(name for name in LAWS if name not in NOT_FOR_FUNCTIONS)
 """The laws that can be held against a function of which nothing but the values is known."""
@@ -338,12 +341,21 @@ def inputs_within(domains: Sequence[Domain], deviates: Sequence[Array]) -> list[
 def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> Programs:
     """Programs of one step: the target, applied to inputs from its domains."""
 
-    def program(shape: int, number: int) -> Program | None:
+    def inputs_of(shape: Shape, random: np.random.Generator) -> list[Array]:
+        for _ in range(MOST_TRIED):
+            deviates = [np.asarray(random.normal(size=shape if s is None else s)) for s in shapes]
+            inputs = inputs_within(engine.domains, deviates)
+            if inputs is not None and engine.of.clearance(*inputs) > 0:
+                return inputs
+        texts = ", ".join(domain.text for domain in (*engine.domains, engine.of) if domain is not REALS)
+        raise TargetError(
+            f"{engine.name}: {MOST_TRIED} inputs were tried, and none lies in its domain ({texts}); "
+            "give the Domain its low and high, between which inputs are made"
+        )
+
+    def program(shape: int, number: int) -> Program:
         random = np.random.default_rng(number)
-        deviates = [random.normal(size=SHAPES[shape] if s is None else s) for s in shapes]
-        inputs = inputs_within(engine.domains, [np.asarray(d) for d in deviates])
-        if inputs is None or engine.of.clearance(*inputs) <= 0:
-            return None
+        inputs = inputs_of(SHAPES[shape], random)
         operands = tuple(range(len(inputs)))
         shapes_out = engine.shapes_given(inputs) or [()]
         first = len(inputs)
