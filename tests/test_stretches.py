@@ -396,12 +396,23 @@ def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None
         (("--shard", "1/2", "--time", "5s"), "give --examples instead of --time"),
         (("--shard", "1/2", "--examples", "9"), "--shard needs --seed"),
         (("--cluster", "tcp://127.0.0.1:9"), "no scheduler at tcp://127.0.0.1:9"),
+        (("--workers", "0"), "argument --workers: '0' is no number of processes; expected 1 or more"),
+        (("--stretch", "x"), "argument --stretch: 'x' is no number of programs; expected 1 or more"),
     ],
 )
 def test_wrong_usage(arguments: Sequence[str], said: str) -> None:
     done = subprocess.run(command("verify", *arguments), capture_output=True, text=True, check=False)
     assert done.returncode == (3 if "--cluster" in arguments else 2)
     assert said in done.stderr
+
+
+def test_names_that_are_given_more_than_once_are_joined(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    given = ["--ops", "add", "--ops", "mul,sum", "--laws", "runs", "--laws", "value"]
+    assert main(["verify", *given, "--examples", "3", "--json", str(file)]) == 0
+    made = reported(file)
+    assert [*made["laws"]] == ["runs", "value"]
+    assert {*made["coverage"]["operations"]} == {"add", "mul", "sum"}
 
 
 # --------------------------------------------------------------------------------------------- Workers

@@ -62,8 +62,8 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         "or, behind --, the command of a port",
     )
     arguments.add_budget(verify, "programs", "1000, for a function 100")
-    verify.add_argument("--laws", type=arguments.names, metavar="A,B", help="only these laws")
-    verify.add_argument("--ops", type=arguments.names, metavar="A,B", help="only these operations")
+    arguments.add_names(verify, "--laws", "only these laws")
+    arguments.add_names(verify, "--ops", "only these operations")
     verify.add_argument(
         "--dtype", choices=sorted(DTYPES), default="both", help="the inputs' element type"
     )
