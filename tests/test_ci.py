@@ -8,11 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
 
@@ -20,6 +23,8 @@ from dezero.verify import cli, report
 from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.faults import FAULTS, planted
+from dezero.verify.known import KnownFailure
+from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
 from dezero.verify.trial import Broken
 
@@ -135,6 +140,26 @@ def test_junit_is_xml_whatever_a_target_says() -> None:
     parsed = ElementTree.fromstring(report.to_junit(made))
     assert "\\u001b[31m\\u0000 <b> ]]> \n" in (parsed.findtext(".//failure") or "")
     assert parsed.get("failures") == "1"
+
+
+def test_what_a_report_says_cannot_steer_the_terminal() -> None:
+    """Also that of another machine, which `dezero merge` reads."""
+    said = "\x1b[31m\x9b"
+    program = Program((np.ones(1),), (Step(said, (0,)),), (1,), (np.ones(1),))
+    found = Counterexample("gradient", program, Broken(said, said, said), 1)
+    tally = Tally(examples=1, counterexample=found, unresolved=Counter({("gradient", said): 1}))
+    known, lacking = [KnownFailure(said, "gradient", said)], Claims(lacking=(said,))
+    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], known=known, domains=said)
+    without = replace(made, claims=lacking)
+    for text in (
+        report.summary(made),
+        report.summary(without),
+        report.explain(made, found, Path(said)),
+        report.to_markdown(made),
+    ):
+        assert "\\u001b[31m\\u009b" in text
+        assert "\x1b" not in text
+        assert "\x9b" not in text
 
 
 # ------------------------------------------------------------------------------- The jobs' commands

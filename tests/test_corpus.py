@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,29 @@ def test_a_file_that_is_none(text: str, message: str) -> None:
     with pytest.raises(ProgramError) as raised:
         corpus.from_json(text, "F")
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ({"scale": math.inf}, "not JSON: Infinity is not a JSON number"),
+        ({"scale": "Infinity"}, "scale is 'Infinity'; expected a finite number from 0 on"),
+        ({"scale": -1.0}, "scale is -1.0; expected a finite number from 0 on"),
+        ({"lo": ["-Infinity"], "hi": ["Infinity"]}, "lo: -inf; expected finite numbers"),
+    ],
+)
+def test_what_every_number_would_satisfy_is_refused(instead: dict[str, Json], message: str) -> None:
+    case = next(case for case in corpus.cases_of(CONTRACTS["sin"]) if not case.program.inputs[0].shape)
+    given = json.loads(corpus.to_json("sin", [case]))
+    given["cases"][0]["values"][0] |= instead
+    with pytest.raises(ProgramError) as raised:
+        corpus.from_json(json.dumps(given), "F")
+    assert message in str(raised.value)
+
+
+def test_a_scale_beyond_the_doubles_is_refused() -> None:
+    with pytest.raises(ProgramError, match="scale is inf; expected a finite number from 0 on"):
+        Expected.from_dict(json.loads('{"shape": [], "lo": [1.0], "scale": 1e999}'), "F")
 
 
 def test_a_case_is_known_by_what_is_given() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
+from dezero.contract import Array
 from dezero.verify.cli import main
 from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.faults import FAULTS, planted
@@ -21,22 +22,26 @@ OTHER = Program((np.array([0.5]),), (Step("exp", (0,)),), (1,), (np.array([1.0])
 OPS, DTYPES = ("sin", "cos"), ("float64",)
 
 
+def any_of(program: Program) -> None:
+    """Passes every program."""
+
+
 def test_what_is_stored_comes_again_the_shortest_first(tmp_path: Path) -> None:
     Databases([str(tmp_path)], "dezero").store([LONGER, OTHER, PROGRAM, PROGRAM])
     again = Databases([str(tmp_path)], "dezero")
-    texts = [program.to_json() for program in again.programs(OPS, DTYPES)]
+    texts = [program.to_json() for program in again.programs(OPS, DTYPES, any_of)]
     assert texts == [PROGRAM.to_json(), LONGER.to_json()]
-    assert again.programs(OPS, ("float32",)) == []
-    assert Databases([str(tmp_path)], "core_simple").programs(OPS, DTYPES) == []
+    assert again.programs(OPS, ("float32",), any_of) == []
+    assert Databases([str(tmp_path)], "core_simple").programs(OPS, DTYPES, any_of) == []
 
 
 def test_all_databases_are_read_and_written(tmp_path: Path) -> None:
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
     Databases([one], "dezero").store([PROGRAM])
     Databases([two], "dezero").store([LONGER])
-    assert len(Databases([one, two], "dezero").programs(OPS, DTYPES)) == 2
+    assert len(Databases([one, two], "dezero").programs(OPS, DTYPES, any_of)) == 2
     Databases([one, two], "dezero").store([LONGER])
-    assert len(Databases([one], "dezero").programs(OPS, DTYPES)) == 2
+    assert len(Databases([one], "dezero").programs(OPS, DTYPES, any_of)) == 2
 
 
 def test_what_is_no_program_is_passed_over_and_counted(tmp_path: Path) -> None:
@@ -45,7 +50,7 @@ def test_what_is_no_program_is_passed_over_and_counted(tmp_path: Path) -> None:
     key = b"dezero: counterexamples of dezero"
     for entry in (b"{", b"\xff", b"[]", b"\x80\x04\x95."):
         DirectoryBasedExampleDatabase(tmp_path).save(key, entry)
-    assert len(database.programs(OPS, DTYPES)) == 1
+    assert len(database.programs(OPS, DTYPES, any_of)) == 1
     assert database.malformed == 4
 
 
@@ -75,7 +80,7 @@ def test_an_artefact_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     both = Databases([str(tmp_path / "own"), "github:someone/something"], "dezero")
     assert asked == [("someone", "something")]
     both.store([LONGER])
-    assert len(both.programs(OPS, DTYPES)) == 2
+    assert len(both.programs(OPS, DTYPES, any_of)) == 2
     assert len(set(artefact.fetch(b"dezero: counterexamples of dezero"))) == 1
 
 
@@ -119,3 +124,51 @@ def test_entries_that_are_no_programs_are_told_of(
     DirectoryBasedExampleDatabase(tmp_path).save(b"dezero: counterexamples of dezero", b"{")
     assert main([*COMMAND, "--examples", "2", "--database", str(tmp_path)]) == 0
     assert "1 entries of the databases are no programs" in capsys.readouterr().err
+
+
+ONE, TWO = np.array(1.0), np.array([1.0, 2.0])
+
+
+def applied(op: str, x: Array, seed: Array) -> Program:
+    return Program((x,), (Step(op, (0,)),), (1,), (seed,))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        applied("sin", TWO, np.ones(3)),
+        applied("sin", np.array(np.nan), ONE),
+        applied("log", -ONE, ONE),
+        applied("sqrt", 0 * ONE, ONE),
+        Program((TWO, np.ones(3)), (Step("add", (0, 1)),), (2,), (TWO,)),
+    ],
+    ids=["seed", "no number", "outside", "on the edge", "shapes"],
+)
+def test_a_program_that_is_none_for_the_engine_accuses_nobody(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = Databases([str(tmp_path)], "dezero")
+    kept.store([program])
+    given = ("verify", "--seed", "3", "--ops", "add,sin,log,sqrt", "--examples", "2")
+    assert main([*given, "--database", str(tmp_path)]) == 0
+    said = "1 entries of the databases are no programs for dezero, and were passed over"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        applied("log", TWO, np.ones(3)),
+        applied("log", -ONE, ONE),
+        Program((ONE,), (Step("log", (0,), n_out=2),), (1, 2), (ONE, ONE)),
+    ],
+    ids=["seed", "outside", "outputs"],
+)
+def test_a_program_that_is_none_for_the_function_accuses_nobody(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = Databases([str(tmp_path)], "dezero.functions:log")
+    kept.store([program])
+    given = ("verify", "dezero.functions:log", "--domain", "0:inf", "--seed", "3", "--examples", "2")
+    assert main([*given, "--database", str(tmp_path)]) == 0
+    assert "1 entries of the databases are no programs for" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,6 +196,28 @@ def test_time_is_up_between_stretches(tmp_path: Path) -> None:
     assert {read(stretch).count("examples") for stretch in kept} == {30}
 
 
+def test_a_folder_of_so_many_programs_is_none_of_a_campaign_that_lasts_so_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its last stretch is short, and would stay so."""
+    given = ["verify", "--seed", "5", "--ops", "add", "--laws", "runs", "--stretch", "400"]
+    assert main([*given, "--resume", str(tmp_path)]) == 0
+    assert main([*given, "--resume", str(tmp_path), "--time", "0.1s"]) == 2
+    assert "whose programs is 1000; expected None" in capsys.readouterr().err
+
+
+def test_what_was_found_in_time_is_drawn_again_by_number(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--seed", "5", "--ops", "add,sin", "--laws", "gradient", "--stretch", "3"]
+    with planted(FAULTS["sin_factor"]):
+        assert main(["verify", *given, "--time", "1m"]) == 1
+        said, _, again = capsys.readouterr().out.partition("To see it again:")
+        repeated = re.search(r"dezero (verify .* --examples .*)", again)
+        assert repeated is not None
+        assert main(repeated[1].split()) == 1
+    said_again, _, _ = capsys.readouterr().out.partition("To see it again:")
+    assert said_again.splitlines()[1:] == said.splitlines()[1:]  # all but how long it took
+
+
 def test_what_a_stretch_depends_on_says_which_campaign_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -373,12 +396,23 @@ def test_only_all_parts_of_one_campaign_are_put_together(tmp_path: Path) -> None
         (("--shard", "1/2", "--time", "5s"), "give --examples instead of --time"),
         (("--shard", "1/2", "--examples", "9"), "--shard needs --seed"),
         (("--cluster", "tcp://127.0.0.1:9"), "no scheduler at tcp://127.0.0.1:9"),
+        (("--workers", "0"), "argument --workers: '0' is no number of processes; expected 1 or more"),
+        (("--stretch", "x"), "argument --stretch: 'x' is no number of programs; expected 1 or more"),
     ],
 )
 def test_wrong_usage(arguments: Sequence[str], said: str) -> None:
     done = subprocess.run(command("verify", *arguments), capture_output=True, text=True, check=False)
     assert done.returncode == (3 if "--cluster" in arguments else 2)
     assert said in done.stderr
+
+
+def test_names_that_are_given_more_than_once_are_joined(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    given = ["--ops", "add", "--ops", "mul,sum", "--laws", "runs", "--laws", "value"]
+    assert main(["verify", *given, "--examples", "3", "--json", str(file)]) == 0
+    made = reported(file)
+    assert [*made["laws"]] == ["runs", "value"]
+    assert {*made["coverage"]["operations"]} == {"add", "mul", "sum"}
 
 
 # --------------------------------------------------------------------------------------------- Workers
@@ -433,9 +467,10 @@ def test_who_has_slept_goes_on(tmp_path: Path) -> None:
     assert "restart" not in said.lower()
 
 
-def test_a_stretch_whose_worker_has_gone_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [COMMAND, ("dezero.functions:sin",)], ids=["swept", "drawn"])
+def test_a_stretch_whose_worker_has_gone_ends(given: Sequence[str]) -> None:
     """It ends by itself: one whose parent is another is of a worker that has gone."""
-    asked = {"given": [*COMMAND, "--examples", "30"], "port": None, "seed": 5, "number": 0}
+    asked = {"given": [*given, "--examples", "30"], "port": None, "seed": 5, "number": 0}
     arguments = [sys.executable, "-m", "dezero.verify.cli.stretching"]
     for parent, code, said in ((os.getpid(), 0, ""), (1, 1, "the worker has gone")):
         text = json.dumps({**asked, "parent": parent})

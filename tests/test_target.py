@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import dezero.functions as F
-from dezero import Function, Variable
-from dezero.contract import POSITIVE, REALS, Array, interval
+from dezero import Function, Parameter, Variable
+from dezero.contract import POSITIVE, REALS, Array, Domain, interval
 from dezero.graph import Namespace, T
+from dezero.layers import Linear
 from dezero.operation import Unary
 from dezero.verify import check, cli
+from dezero.verify.cli.arguments import add_domains, domains_again, domains_joined
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.target import (
@@ -169,6 +175,117 @@ def test_where_the_gradient_of_a_function_is_nearly_zero_its_rounding_is_no_find
     LAWS["linearity"].hold(prepared.trial(program))
 
 
+# --- what a function captures, and gives -------------------------------------------------------------
+
+
+def test_what_a_function_captures_is_no_leak_and_keeps_its_gradient() -> None:
+    weights, gradient = Parameter(np.array([1.0, 2.0])), Variable(np.array([3.0, 4.0]))
+    weights.grad = gradient
+    on_the_way = F.sin(weights)
+    layer = Linear(3, in_size=2)
+
+    def weighted(x: Variable) -> Variable:
+        return x * weights + on_the_way
+
+    check(weighted, (REALS, (2,)), examples=15)
+    check(layer, (REALS, (4, 2)), examples=15)
+    assert weights.grad is gradient
+    assert_array_equal(gradient.data, [3.0, 4.0])
+    assert [v.grad for v in (on_the_way, *layer.params())] == [None, None, None]
+
+
+def test_a_leak_is_seen_also_beside_what_is_captured() -> None:
+    weights = Parameter(np.array([1.0, 2.0]))
+    kept: list[Variable] = []
+
+    def leaking(x: Variable) -> Variable:
+        kept.append(F.sin(x))
+        return kept[-1] * weights
+
+    with pytest.raises(AssertionError, match="leaking breaks the law `refcount`"):
+        check(leaking, (REALS, (2,)), examples=5)
+
+
+CAPTURED = Variable(np.array([1.0, 2.0]))
+ON_THE_WAY = F.sin(CAPTURED)
+
+
+def its_input(x: Variable) -> Variable:
+    return x
+
+
+def its_input_among_others(x: Variable) -> list[Variable]:
+    return [x, x * 2.0]
+
+
+def its_input_twice(x: Variable) -> list[Variable]:
+    return [x, x]
+
+
+def its_inputs_swapped(a: Variable, b: Variable) -> list[Variable]:
+    return [b, a]
+
+
+def one_twice(x: Variable) -> list[Variable]:
+    y = F.sin(x)
+    return [y, y, F.exp(y)]
+
+
+def a_constant(x: Variable) -> Variable:
+    return Variable(np.array(1.0))
+
+
+def captured(x: Variable) -> Variable:
+    return CAPTURED
+
+
+def captured_on_the_way(x: Variable) -> Variable:
+    return ON_THE_WAY
+
+
+def captured_among_others(x: Variable) -> list[Variable]:
+    return [F.sin(x), CAPTURED]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        its_input,
+        its_input_among_others,
+        its_input_twice,
+        its_inputs_swapped,
+        one_twice,
+        a_constant,
+        captured,
+        captured_on_the_way,
+        captured_among_others,
+    ],
+    ids=name_of,
+)
+def test_a_function_may_give_what_is_there_already(target: Callable[..., Any]) -> None:
+    tally = check(target, examples=15)
+    assert set(tally.held) == set(FUNCTION_LAWS)
+
+
+def root(x: Variable) -> Variable:
+    return x**0.5
+
+
+@pytest.mark.parametrize("target", [F.sqrt, root, F.arcsin, F.log], ids=name_of)
+def test_where_the_value_is_not_finite_nothing_is_accused(target: Callable[..., Any]) -> None:
+    with pytest.raises(AssertionError, match=r"unresolved: .*the value is not finite; give a domain"):
+        check(target, examples=15)
+
+
+def test_a_gradient_that_is_no_number_where_the_value_is_one_is_accused() -> None:
+    class Bad(Cube):
+        def backward(self, gy: Variable) -> Variable:
+            return gy * np.nan
+
+    with pytest.raises(AssertionError, match=r"Bad breaks the law `gradient`(.|\n)*found +nan"):
+        check(Bad(), examples=5)
+
+
 def test_a_gradient_of_another_shape_fails_and_says_which_was_expected() -> None:
     message = r"WrongShape breaks the law `\w+`(.|\n)*ValueError: .*has shape \(3, 1\); expected \(3,\)"
     with pytest.raises(AssertionError, match=message):
@@ -242,6 +359,38 @@ def test_what_cannot_be_checked_is_refused(target: Any, given: tuple[Any, ...], 
         check(target, *given)
 
 
+def above(low: float) -> Domain:
+    """A domain that does not say between which bounds it lies."""
+
+    def clearance(x: Array, **_: object) -> float:
+        return float(np.min(x - low, initial=np.inf))
+
+    return Domain(f"x > {low}", clearance)
+
+
+def test_a_domain_into_which_nothing_is_led_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (
+        r"\w+: 2000 inputs were tried, and none lies in its domain \(x > 9\); give the Domain its low"
+    )
+    with pytest.raises(TargetError, match=said):
+        check(F.sin, above(9))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far.py").write_text(
+        "from dezero import functions as F\nfrom test_target import above\n"
+        "def f(x):\n    return F.sin(x)\nf.domains = (above(9),)\n",
+        "utf-8",
+    )
+    monkeypatch.setitem(sys.modules, "test_target", sys.modules[__name__])
+    assert cli.main(["verify", "far:f"]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_domain_is_searched_for_inputs() -> None:
+    assert check(F.sin, (above(1.5), (1,)), examples=20).examples == 20
+
+
 def test_the_arity_is_that_of_what_is_called() -> None:
     assert arity_of(sine_product) == 2
     assert arity_of(Cube()) == 1
@@ -268,6 +417,81 @@ def test_inputs_lie_within_their_domain(domain: Any) -> None:
     led = inputs_within([domain], [x])
     assert led is not None
     assert domain.clearance(led[0]) > 0
+
+
+# --- domains on the command line ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["-1:1@2,3", "-inf:0", "-.5:-.25@", ":0", "0:inf@2"])
+def test_a_domain_is_taken_as_it_is_documented(text: str) -> None:
+    given = ["verify", "dezero.functions:sin", "--domain", text, "--seed", "1", "--examples", "2"]
+    assert cli.main([*given, "--laws", "runs"]) == 0
+
+
+def test_an_option_is_no_domain(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "dezero.functions:sin", "--domain", "--seed", "1"])
+    assert "argument --domain: expected one argument" in capsys.readouterr().err
+
+
+def test_domains_are_given_again_to_the_last_digit() -> None:
+    parser = argparse.ArgumentParser()
+    add_domains(parser)
+    given = ["--domain", "-0.123456789:0.123456999@2,3", "--domain", "0:inf", "--domain", "-1e-20:3"]
+    options = parser.parse_args(domains_joined(given))
+    assert domains_again(options) == given
+
+
+# --- what ends the process ---------------------------------------------------------------------------
+
+EXITING = """
+import sys
+
+from dezero import Function
+
+
+def later(x):
+    sys.exit(0)
+
+
+class Rule(Function):
+    def forward(self, x):
+        return x * 1
+
+    def backward(self, gy):
+        raise SystemExit(0)
+
+
+def rule(x):
+    return Rule()(x)
+
+
+class Made(Function):
+    def __init__(self):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("name", ["later", "rule"])
+def test_a_function_that_ends_the_process_is_a_counterexample(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exiting.py").write_text(EXITING, "utf-8")
+    assert cli.main(["verify", f"exiting:{name}", "--seed", "1", "--examples", "3"]) == 1
+    assert f"RuntimeError: {name} would end the process: SystemExit(0)" in capsys.readouterr().out
+
+
+def test_a_module_that_ends_the_process_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exiting.py").write_text(EXITING, "utf-8")
+    (tmp_path / "gone.py").write_text("raise SystemExit(0)", "utf-8")
+    assert cli.main(["verify", "gone:f"]) == 3
+    assert "gone:f cannot be loaded: SystemExit: 0" in capsys.readouterr().err
+    assert cli.main(["verify", "exiting:Made"]) == 3
+    assert "exiting:Made cannot be made without arguments (SystemExit(0))" in capsys.readouterr().err
 
 
 # --- what was found, again ---------------------------------------------------------------------------

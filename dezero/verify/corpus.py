@@ -34,7 +34,14 @@ from dezero.verify.oracles import (
     enclose_product,
     enclose_values,
 )
-from dezero.verify.program import Json, Program, ProgramError, decode_tensor, encode_tensor
+from dezero.verify.program import (
+    Json,
+    Program,
+    ProgramError,
+    decode_tensor,
+    encode_tensor,
+    refuse_constant,
+)
 from dezero.verify.protocol import brief, items, record
 from dezero.verify.strategies import swept
 
@@ -79,8 +86,8 @@ class Expected:
         """Reads it; raises ProgramError."""
         given = record(decoded, where)
         scale = given.get("scale")
-        if not isinstance(scale, (int, float)) or not scale >= 0:
-            raise ProgramError(f"{where}: scale is {brief(scale)}; expected a number from 0 on")
+        if not isinstance(scale, (int, float)) or not 0 <= scale < math.inf:
+            raise ProgramError(f"{where}: scale is {brief(scale)}; expected a finite number from 0 on")
 
         def tensor(name: str) -> Array:
             described: dict[str, Json] = {
@@ -88,7 +95,12 @@ class Expected:
                 "shape": given.get("shape"),
                 "data": given.get(name),
             }
-            return decode_tensor(described, f"{where}: {name}")
+            bounds = decode_tensor(described, f"{where}: {name}")
+            if not np.all(np.isfinite(bounds)):
+                raise ProgramError(
+                    f"{where}: {name}: {brief(bounds.tolist())}; expected finite numbers"
+                )
+            return bounds
 
         lo = tensor("lo")
         return Expected(lo, tensor("hi") if "hi" in given else lo, float(scale))
@@ -287,7 +299,7 @@ def to_json(op: str, cases: Sequence[Case]) -> str:
 def from_json(text: str, where: str) -> tuple[str, list[Case]]:
     """The operation and the cases of a file; raises ProgramError."""
     try:
-        decoded = cast(Json, json.loads(text))  # JSON and nothing else
+        decoded = cast(Json, json.loads(text, parse_constant=refuse_constant))  # JSON only
     except (ValueError, RecursionError) as error:
         raise ProgramError(f"{where}: not JSON: {error}") from None
     given = record(decoded, where)

@@ -8,7 +8,7 @@ what broke a law once is worth being tried ever after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hypothesis import database
@@ -42,18 +42,26 @@ class Databases:
         self._key = f"dezero: counterexamples of {target}".encode()
         self.malformed: int = 0
 
-    def programs(self, ops: Iterable[str], dtypes: Iterable[str]) -> list[Program]:
-        """The stored programs of some operations and element types, the shortest text first."""
+    def programs(
+        self, ops: Iterable[str], dtypes: Iterable[str], check: Callable[[Program], None]
+    ) -> list[Program]:
+        """The stored programs of some operations and element types, the shortest text first.
+
+        Args:
+            ops: The operations.
+            dtypes: The element types.
+            check: Raises ProgramError if a program is none for the target.
+        """
         ops, dtypes = set(ops), set(dtypes)
         found: list[Program] = []
         for text in sorted(set(self._database.fetch(self._key)), key=lambda b: (len(b), b)):
             try:
                 program = Program.from_json(text.decode("utf-8"))
+                if {step.op for step in program.steps} <= ops and program.dtype.name in dtypes:
+                    check(program)
+                    found.append(program)
             except (ProgramError, UnicodeDecodeError):
                 self.malformed += 1
-                continue
-            if {step.op for step in program.steps} <= ops and program.dtype.name in dtypes:
-                found.append(program)
         return found
 
     def store(self, programs: Iterable[Program]) -> None:

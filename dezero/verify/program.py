@@ -204,7 +204,7 @@ class Program:
             raise ProgramError(f"program: {len(text)} characters; at most {MAX_BYTES} are read")
         try:
             # JSON and nothing else.
-            decoded = cast(Json, json.loads(text, parse_constant=_refuse_constant))
+            decoded = cast(Json, json.loads(text, parse_constant=refuse_constant))
         except (ValueError, RecursionError) as error:
             raise ProgramError(f"program: not JSON: {error}") from None
         return Program.from_dict(decoded)
@@ -409,7 +409,8 @@ def _expect_references(decoded: Json, where: str) -> tuple[int, ...]:
     return tuple(cast("list[int]", numbers))  # as was asked
 
 
-def _refuse_constant(name: str) -> float:
+def refuse_constant(name: str) -> float:
+    """What `json.loads` shall make of NaN and Infinity, which JSON does not have: a ValueError."""
     raise ValueError(f'{name} is not a JSON number; write it as a string: "{name}"')
 
 

@@ -23,6 +23,7 @@ from dezero.verify.program import (
     decode_tensor,
     encode_steps,
     encode_tensor,
+    refuse_constant,
 )
 
 PROTOCOL = 1
@@ -283,10 +284,6 @@ def _as_many(reply: Mapping[str, Json], name: str, n: int, where: str = "") -> l
     return given
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f'{name} is not a JSON number; write it as a string: "{name}"')
-
-
 # Made once: `json.dumps` and `json.loads` would make them anew for each message.
 _ENCODER = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)

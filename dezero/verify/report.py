@@ -308,7 +308,7 @@ def to_markdown(report: Report) -> str:
         lines += ["", f"Not claimed, and so not verified: {', '.join(report.claims.not_claimed)}."]
     if tally.counterexample is not None:
         lines += ["", "```", explain(report, tally.counterexample).rstrip(), "```"]
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines) + "\n")
 
 
 _COLORS = {"held": "brightgreen", "counterexample": "red"}
@@ -333,7 +333,7 @@ def summary(report: Report) -> str:
     if report.claims.lacking:
         lacking = [f"  {what}" for what in report.claims.lacking]
         profile = f"of the profile {report.claims.profile} it lacks"
-        return "\n".join([f"{report.target}: lacking. {profile}:", *lacking])
+        return printable("\n".join([f"{report.target}: lacking. {profile}:", *lacking]))
     rate = tally.examples / tally.elapsed if tally.elapsed else 0.0
     lines = [
         f"{report.target}: {report.verdict}. {_count(tally.examples, 'program')}, "
@@ -366,7 +366,7 @@ def summary(report: Report) -> str:
         held = "" if state == "met" else f" (held in {_count(tally.known_to_hold[failure], 'program')})"
         lines.append(f"known, {state}{held}: {failure.op}, {failure.law}: {failure.reason}")
     lines += [f"unresolved: {n} × {law}: {reason}" for (law, reason), n in tally.unresolved.items()]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def explain(report: Report, found: Counterexample, saved: Path | None = None) -> str:
@@ -375,9 +375,9 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     lines = [
         f"The law `{found.law}` is broken: {SENTENCES[found.law]}",
         "",
-        f"  {printable(broken.what)}",
-        f"  expected  {printable(broken.expected)}",
-        f"  found     {printable(broken.found)}",
+        f"  {broken.what}",
+        f"  expected  {broken.expected}",
+        f"  found     {broken.found}",
     ]
     if math.isfinite(broken.margin):
         lines.append(f"  margin    {broken.margin:.3g} times the tolerance")
@@ -394,7 +394,7 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
         where = "" if saved else "   (FILE: the JSON above)"
         lines.append(f"  {replay_command(place, report.target, report.domains)}{where}")
     lines.append(f"  dezero verify {report.again}")
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines) + "\n")
 
 
 def replay_command(file: str, target: str, domains: str = "") -> str:
@@ -413,7 +413,10 @@ def _count(n: int, what: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of a target with its control characters shown, but for ends of lines and tabs."""
+    """A text with its control characters shown, but for ends of lines and tabs.
+
+    What it says may come from a target, or from a file of another machine.
+    """
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
 
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias, cast
+from weakref import WeakSet
 
 import numpy as np
 
+from dezero import functions as F
 from dezero.contract import NO_ATTRIBUTES, REALS, Array, Contract, Domain, Shapes, Smoothness
-from dezero.graph import Function, Variable
+from dezero.graph import Function, Node, Variable
 from dezero.operation import Operation
 from dezero.verify import campaign
 from dezero.verify.campaign import Plan, Tally
@@ -40,6 +43,9 @@ Given: TypeAlias = Domain | tuple[Domain, Shape]
 SHAPES: tuple[Shape, ...] = ((), (1,), (3,), (2, 3), (2, 1, 2))
 MOST_ELEMENTS = 64
 """Every coordinate of every argument is differentiated numerically: so there are not to be too many."""
+
+MOST_TRIED = 2000
+"""How many inputs are made for a program, at the most, until all lie in their domains."""
 
 NOT_FOR_FUNCTIONS = frozenset(("value", "kink", "sharing", "broadcasting"))
 FUNCTION_LAWS = tuple(name for name in LAWS if name not in NOT_FOR_FUNCTIONS)
@@ -81,13 +87,26 @@ class FunctionEngine(DezeroEngine):
         self.domains: tuple[Domain, ...] = tuple(domains)
         self.of = of
         self._contracts = {name: contract_of(name, len(domains))}
+        self._captured: WeakSet[Variable] = WeakSet()
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
         return self._contracts
 
     def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
-        outputs = cast(object, self.target(*operands))  # what a user's function gives must be looked at
+        outputs: list[Variable] = []
+        for output in self._given(operands):
+            # An operand, a captured Variable or the same twice would be two values of a program in one.
+            new = output.creator is not None and output not in outputs and _depends(output, operands)
+            outputs.append(output if new else F.identity(output))
+        living = {node.living() for node in _behind(outputs)}
+        self._captured.update(v for v in living.difference(operands, outputs) if v is not None)
+        return outputs
+
+    def _given(self, operands: Sequence[Variable]) -> list[Variable]:
+        """What the target gives, if it is Variables; raises TypeError."""
+        with self._contained():
+            outputs = cast(object, self.target(*operands))  # what a user's function gives: see below
         given = (  # of whatever elements
             list(cast("Sequence[object]", outputs)) if isinstance(outputs, (list, tuple)) else [outputs]
         )
@@ -95,6 +114,67 @@ class FunctionEngine(DezeroEngine):
             if not isinstance(output, Variable):
                 raise TypeError(f"{self.name} gave {type(output).__name__}; expected a Variable")
         return cast("list[Variable]", given)  # each was looked at
+
+    def shapes_given(self, inputs: Sequence[Array]) -> list[Shape] | None:
+        """The shapes of what the target gives; None if it raises, whatever it does."""
+        operands = [self.leaf(x.copy()) for x in inputs]
+        try:
+            with self.no_grad(), np.errstate(all="ignore"):
+                outputs = self.apply(Step(self.name, tuple(range(len(inputs)))), operands)
+        except Exception:  # the laws will meet it again
+            return None
+        return [y.shape for y in outputs]
+
+    def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
+        with self._contained():
+            super().backward(variable, seed, retain_grad=retain_grad)
+
+    def backward_recorded(
+        self, variable: Variable, seed: Array, leaves: Sequence[Variable]
+    ) -> list[Variable]:
+        with self._contained():
+            return super().backward_recorded(variable, seed, leaves)
+
+    def gradients(
+        self,
+        ys: Sequence[Variable],
+        xs: Sequence[Variable],
+        seeds: Sequence[Variable],
+        create_graph: bool = False,
+    ) -> list[Variable]:
+        with self._contained():
+            return super().gradients(ys, xs, seeds, create_graph)
+
+    @contextmanager
+    def _contained(self) -> Generator[None]:
+        """Within, the target cannot end the process, which would look like success.
+
+        Behind it, what it captures (a layer: its weights) has the gradients that it had.
+        """
+        before = [(variable, variable.grad) for variable in self._captured]
+        try:
+            yield
+        except SystemExit as error:
+            raise RuntimeError(f"{self.name} would end the process: {error!r}") from None
+        finally:
+            for variable, gradient in before:
+                variable.grad = gradient
+
+
+def _behind(variables: Iterable[Variable]) -> set[Node]:
+    """The vertices of some Variables, and of all that they were computed from."""
+    found: set[Node] = set()
+    waiting = [variable.node for variable in variables]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.creator.input_nodes if node.creator is not None else ()
+    return found
+
+
+def _depends(output: Variable, operands: Sequence[Variable]) -> bool:
+    return not _behind([output]).isdisjoint(operand.node for operand in operands)
 
 
 class FunctionTrial(Trial[Variable]):
@@ -110,11 +190,20 @@ class FunctionTrial(Trial[Variable]):
     def values(self) -> list[Array]:
         return [v.data for v in self.run.graph.values if v is not None]
 
+    def check_range(self, margin: float, *further: Array) -> None:
+        """The same where the value is not finite."""
+        if not math.isfinite(margin):
+            self._check_value()
+        super().check_range(margin, *further)
+
+    def _check_value(self) -> None:
+        if not math.isfinite(self._root(self.exact_program.inputs)):
+            raise Unresolved("the value is not finite; give a domain, as in check(f, interval(0, inf))")
+
     @cached_property
     def _estimates(self) -> tuple[list[Array], list[Array]]:
+        self._check_value()
         xs = [x.astype(np.float64) for x in self.program.inputs]
-        if not math.isfinite(self._root(xs)):
-            raise Unresolved("the value is not finite; give a domain, as in check(f, interval(0, inf))")
         slopes, errors = [np.zeros(x.shape) for x in xs], [np.zeros(x.shape) for x in xs]
         for i, x in enumerate(xs):
             for place in np.ndindex(x.shape):
@@ -252,19 +341,23 @@ def inputs_within(domains: Sequence[Domain], deviates: Sequence[Array]) -> list[
 def _programs(engine: FunctionEngine, shapes: Sequence[Shape | None]) -> Programs:
     """Programs of one step: the target, applied to inputs from its domains."""
 
-    def program(shape: int, number: int) -> Program | None:
+    def inputs_of(shape: Shape, random: np.random.Generator) -> list[Array]:
+        for _ in range(MOST_TRIED):
+            deviates = [np.asarray(random.normal(size=shape if s is None else s)) for s in shapes]
+            inputs = inputs_within(engine.domains, deviates)
+            if inputs is not None and engine.of.clearance(*inputs) > 0:
+                return inputs
+        texts = ", ".join(domain.text for domain in (*engine.domains, engine.of) if domain is not REALS)
+        raise TargetError(
+            f"{engine.name}: {MOST_TRIED} inputs were tried, and none lies in its domain ({texts}); "
+            "give the Domain its low and high, between which inputs are made"
+        )
+
+    def program(shape: int, number: int) -> Program:
         random = np.random.default_rng(number)
-        deviates = [random.normal(size=SHAPES[shape] if s is None else s) for s in shapes]
-        inputs = inputs_within(engine.domains, [np.asarray(d) for d in deviates])
-        if inputs is None or engine.of.clearance(*inputs) <= 0:
-            return None
+        inputs = inputs_of(SHAPES[shape], random)
         operands = tuple(range(len(inputs)))
-        try:
-            with engine.no_grad(), np.errstate(all="ignore"):
-                outputs = engine.apply(Step(engine.name, operands), [engine.leaf(x) for x in inputs])
-            shapes_out = [y.shape for y in outputs]
-        except Exception:  # whatever a user's function raises: the laws will meet it again
-            shapes_out = [()]
+        shapes_out = engine.shapes_given(inputs) or [()]
         first = len(inputs)
         return Program(
             tuple(inputs),
@@ -299,8 +392,15 @@ class Prepared:
         if len(program.inputs) != n_inputs or operands != [tuple(range(n_inputs))]:
             raise ProgramError(f"program: expected one step, {engine.name} of its {n_inputs} inputs")
         for i, (x, domain) in enumerate(zip(program.inputs, engine.domains, strict=True)):
-            if x.size and domain.clearance(x) <= 0:
+            if x.size and not domain.clearance(x) > 0:
                 raise ProgramError(f"input {i}: {x.tolist()} is outside of the domain, {domain.text}")
+        if not engine.of.clearance(*program.inputs) > 0:
+            raise ProgramError(f"program: its inputs are outside of the domain, {engine.of.text}")
+        given = engine.shapes_given(program.inputs)
+        shapes = [seed.shape for seed in program.seeds]
+        outputs = tuple(range(n_inputs, program.n_values))
+        if given is not None and (program.outputs != outputs or shapes != given):
+            raise ProgramError(f"program: seeds of shapes {shapes}; {engine.name} gives {given}")
 
 
 def _made(target: type[object]) -> Target:

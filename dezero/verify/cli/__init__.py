@@ -19,7 +19,13 @@ from dezero.verify.cli import (
     replaying,
     verifying,
 )
-from dezero.verify.cli.arguments import NOT_STARTED, USAGE, NotStarted, UsageError
+from dezero.verify.cli.arguments import (
+    NOT_STARTED,
+    USAGE,
+    NotStarted,
+    UsageError,
+    domains_joined,
+)
 from dezero.verify.program import ProgramError
 from dezero.verify.target import TargetError
 
@@ -27,9 +33,10 @@ from dezero.verify.target import TargetError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     given, port = _parted(sys.argv[1:] if arguments is None else arguments)
+    given = domains_joined(given)
     options = _parser().parse_args(given)
     options.port = port
-    options.given = list(given[1:])
+    options.given = given[1:]
     if options.command is None:
         _parser().print_help()
         return USAGE

@@ -30,11 +30,15 @@ class NotStarted(Exception):
     """What the command needs could not be loaded or started; exit code 3."""
 
 
-def count(text: str) -> int:
-    """A number of programs, or of campaigns."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of programs; expected 1 or more")
-    return int(text)
+def count_of(what: str) -> Callable[[str], int]:
+    """The type of a number of programs, say."""
+
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}; expected 1 or more")
+        return int(text)
+
+    return count
 
 
 def seed(text: str) -> int:
@@ -57,6 +61,11 @@ def duration(text: str) -> float:
 def names(text: str) -> list[str]:
     """Names, separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def add_names(parser: argparse.ArgumentParser, option: str, help: str) -> None:
+    """An option that takes names; given more than once, it takes those of each time."""
+    parser.add_argument(option, action="extend", type=names, metavar="A,B", help=help)
 
 
 def domain(text: str) -> Given:
@@ -118,7 +127,10 @@ def add_budget(parser: argparse.ArgumentParser, what: str, usual: str) -> None:
     """
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
-        "--examples", type=count, metavar="N", help=f"the number of {what} (default {usual})"
+        "--examples",
+        type=count_of("programs"),
+        metavar="N",
+        help=f"the number of {what} (default {usual})",
     )
     budget.add_argument("--time", type=duration, metavar="T", help="how long instead: 30s, 10m, 2h")
     parser.add_argument("--seed", type=seed, metavar="S", help="the seed (default: random, and shown)")
@@ -168,6 +180,17 @@ def add_domains(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def domains_joined(given: Sequence[str]) -> list[str]:
+    """Arguments in which a domain that begins with a minus is no option to argparse: --domain=-1:1."""
+    joined: list[str] = []
+    for argument in given:
+        if joined[-1:] == ["--domain"] and argument.startswith("-") and ":" in argument:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def domains_again(options: argparse.Namespace) -> list[str]:
     """The arguments that give the same domains again."""
     parts: list[str] = []
@@ -175,5 +198,10 @@ def domains_again(options: argparse.Namespace) -> list[str]:
     for given in domains:
         domain, shape = given if isinstance(given, tuple) else (given, None)
         end = "" if shape is None else "@" + ",".join(map(str, shape))
-        parts += ["--domain", f"{domain.low:g}:{domain.high:g}{end}"]
+        parts += ["--domain", f"{_bound(domain.low)}:{_bound(domain.high)}{end}"]
     return parts
+
+
+def _bound(number: float) -> str:
+    """A bound of a domain, to the last digit."""
+    return repr(number).removesuffix(".0")

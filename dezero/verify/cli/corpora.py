@@ -17,6 +17,7 @@ from dezero.verify.cli.targets import Chosen
 from dezero.verify.corpus import Case, Expected
 from dezero.verify.engines import Engine
 from dezero.verify.program import MAX_BYTES, ProgramError
+from dezero.verify.report import printable
 
 MOST_SHOWN = 10
 """How many cases that fail are shown."""
@@ -58,7 +59,7 @@ def verify(folder: Path, target: Chosen) -> int:
         if wrong is not None:
             failed += 1
             if failed <= MOST_SHOWN:
-                print(f"broken  {case.id}: {wrong}")
+                print(f"broken  {printable(f'{case.id}: {wrong}')}")
     if failed > MOST_SHOWN:
         print(f"and {failed - MOST_SHOWN} more")
     verdict = "nothing ran" if not claimed else f"{failed} broken" if failed else "held"

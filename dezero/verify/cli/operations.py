@@ -39,7 +39,7 @@ def define(add: AddCommand) -> None:
         description="Prove the rules of the operations, with symbols and with exact rationals. "
         "Exit codes: 0 no rule is refuted, 1 one is, 2 wrong usage, 3 SymPy is not installed.",
     )
-    prove.add_argument("--ops", type=arguments.names, metavar="A,B", help="only these operations")
+    arguments.add_names(prove, "--ops", "only these operations")
     form = prove.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--markdown", action="store_true", help="as a table in Markdown")

@@ -21,19 +21,17 @@ def define(add: AddCommand) -> None:
         description="Plant faults in dezero, and see them caught at every seed. "
         "Exit codes: 0 all are caught, 1 one is not, 2 wrong usage.",
     )
-    faults.add_argument(
-        "--only", type=arguments.names, metavar="A,B", help="only these faults, or rules"
-    )
+    arguments.add_names(faults, "--only", "only these faults, or rules")
     faults.add_argument(
         "--seeds",
-        type=arguments.count,
+        type=arguments.count_of("campaigns"),
         default=5,
         metavar="N",
         help="how many campaigns for each (default 5)",
     )
     faults.add_argument(
         "--examples",
-        type=arguments.count,
+        type=arguments.count_of("programs"),
         metavar="N",
         help="the programs until it is given up (default 2000; 1000 for --sensitivity)",
     )

@@ -30,7 +30,10 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Defines the arguments."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--workers", type=arguments.count, metavar="N", help="on so many processes of this machine"
+        "--workers",
+        type=arguments.count_of("processes"),
+        metavar="N",
+        help="on so many processes of this machine",
     )
     where.add_argument("--cluster", metavar="ADDRESS", help="on a Dask cluster: tcp://host:8786")
     parser.add_argument(
@@ -44,7 +47,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stretch",
-        type=arguments.count,
+        type=arguments.count_of("programs"),
         default=STRETCH,
         metavar="N",
         help=f"how many programs are handed out at once, and kept (default {STRETCH})",
@@ -189,6 +192,7 @@ def identity(campaign: str, plan: Plan) -> dict[str, Json]:
     """All on which the result of a stretch depends."""
     return {
         "campaign": campaign,
+        "programs": plan.examples,  # None with --time: then no stretch is shorter than the others
         "laws": list[Json](plan.laws),
         "operations": list[Json](plan.contracts),
         "known failures": [known_to_list(failure) for failure in plan.known],

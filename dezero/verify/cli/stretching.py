@@ -20,13 +20,20 @@ from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.target import TargetError
 
 
+class _WorkerGone(BaseException):
+    """Nobody waits for the stretch any more.
+
+    No Exception, and no SystemExit: Hypothesis would take either for a failure of what it draws for.
+    """
+
+
 def _main(asked: TextIO, told: TextIO) -> int:
     """Does the stretch that is asked for, unless its worker goes meanwhile."""
     task = json.loads(asked.read())
 
     def orphaned(_: Tally) -> None:
         if os.getppid() != task["parent"]:
-            raise SystemExit("the worker has gone")
+            raise _WorkerGone("the worker has gone")
 
     parser = argparse.ArgumentParser(prog="dezero verify")
     verifying.add_arguments(parser)
@@ -37,7 +44,7 @@ def _main(asked: TextIO, told: TextIO) -> int:
             target, _ = verifying.claiming(options, engine)
             plan = verifying.plan_of(options, target, task["seed"])
             tally = run_stretch(plan.of_stretch(task["number"]), orphaned)
-    except (NotStarted, UsageError, TargetError) as error:
+    except (NotStarted, UsageError, TargetError, _WorkerGone) as error:
         print(error, file=sys.stderr)
         return 1
     told.write(json.dumps(stretches.to_dict(tally)))

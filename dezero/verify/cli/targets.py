@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
+
 from dezero.contract import Contract
 from dezero.graph import Function
 from dezero.verify.cli import arguments
@@ -22,7 +24,8 @@ from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.engines.opaque import OpaqueEngine, OpaqueTrial
 from dezero.verify.engines.port import PortEngine, PortError, PortTrial
 from dezero.verify.laws import LAWS, STANDING_LAWS
-from dezero.verify.program import Program
+from dezero.verify.program import Program, ProgramError
+from dezero.verify.protocol import brief
 from dezero.verify.target import FUNCTION_LAWS, Prepared, Target, prepare
 from dezero.verify.trial import Trial
 
@@ -58,6 +61,29 @@ class Chosen:
         if self.prepared is not None:
             return self.prepared.trial(program)
         return trial_of(self.engine, program)
+
+    def check(self, program: Program) -> None:
+        """Raises ProgramError unless the laws may be asked of the target and a program from elsewhere.
+
+        Its operations are the target's, its shapes fit, and its values are numbers, within the domains.
+        """
+        for number, step in enumerate(program.steps):
+            if step.op not in self.contracts:
+                raise ProgramError(f"step {number}: {self.engine.name} has no operation {step.op!r}")
+        if self.prepared is not None:
+            self.prepared.check(program)
+            return
+        trial = self.trial(program)
+        with np.errstate(all="ignore"):
+            values = trial.values
+        trial.check()
+        for i, value in enumerate(values):
+            if np.any(np.isnan(value)):
+                raise ProgramError(f"value {i}: {brief(value.tolist())}; expected numbers")
+        for number, step in enumerate(program.steps):
+            domain, operands = self.contracts[step.op].domain, [values[i] for i in step.operands]
+            if not domain.clearance(*operands, **step.attributes) > 0:
+                raise ProgramError(f"step {number} ({step.op}) is outside of its domain, {domain.text}")
 
 
 def trial_of(engine: Engine[Any], program: Program) -> Trial[Any]:  # of whatever variables
@@ -157,16 +183,16 @@ def _loaded(name: str) -> Target:
         found: object = importlib.import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever a user's module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module does while it is imported
         raise NotStarted(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
     if isinstance(found, type) and issubclass(found, Function):
         try:
             return found()
-        except TypeError as error:
+        except (Exception, SystemExit) as error:  # whatever a user's class does
             raise NotStarted(
-                f"{name} cannot be made without arguments ({error}); "
+                f"{name} cannot be made without arguments ({error!r}); "
                 "name a function that applies it instead"
             ) from None
     return cast(Target, found)  # `prepare` looks at what it is

@@ -62,8 +62,8 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         "or, behind --, the command of a port",
     )
     arguments.add_budget(verify, "programs", "1000, for a function 100")
-    verify.add_argument("--laws", type=arguments.names, metavar="A,B", help="only these laws")
-    verify.add_argument("--ops", type=arguments.names, metavar="A,B", help="only these operations")
+    arguments.add_names(verify, "--laws", "only these laws")
+    arguments.add_names(verify, "--ops", "only these operations")
     verify.add_argument(
         "--dtype", choices=sorted(DTYPES), default="both", help="the inputs' element type"
     )
@@ -124,7 +124,7 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
     if not claims.lacking:
         if databases is not None and spreading.is_first(options):
             parts[stretches.REPLAYED] = campaign.replay(
-                plan, databases.programs(plan.contracts, plan.dtypes)
+                plan, databases.programs(plan.contracts, plan.dtypes, target.check)
             )
         with shown(plan) as listener:
             if spreading.wanted(options):
@@ -137,12 +137,13 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
         if target.prepared is None and tally.counterexample is None and spreading.is_first(options):
             campaign.standing(target.engine, plan.laws, standing, plan.seed)
             tally.add(standing)
+    begun = [-(-tally.examples // plan.stretch_size), *(number + 1 for number in parts)]
     made = Report(
         target.name,
         target.module,
         plan.laws,
         seed,
-        _again(options, seed),
+        _again(options, seed, max(1, *begun) * plan.stretch_size),
         target.contracts,
         tally,
         [] if options.shard else uncovered(tally, target.contracts, floor_of(options, plan)),
@@ -264,9 +265,17 @@ def uncovered(
     return tally.coverage.missing(contracts, floor)
 
 
-def _again(options: argparse.Namespace, seed: int) -> str:
-    """The arguments with which the same programs are drawn again."""
+def _again(options: argparse.Namespace, seed: int, examples: int | None = None) -> str:
+    """The arguments with which the same programs are drawn again.
+
+    Args:
+        options: The command's.
+        seed: Its seed.
+        examples: How many programs to name where time was given, if any.
+    """
     parts = [*([] if options.port else [options.target]), "--seed", str(seed)]
+    if options.time and examples is not None:
+        parts += ["--examples", str(examples)]
     usual = {"dtype": "both", "order": 2, "profile": "extended", "stretch": campaign.STRETCH}
     for name in ("examples", "dtype", "order", "profile", "stretch"):
         value = getattr(options, name)
@@ -297,7 +306,8 @@ def _store(databases: Databases, made: Report) -> None:
     found = [one for one in (made.tally.counterexample, *made.others) if one is not None]
     databases.store(one.program for one in found if one.program is not None)
     if databases.malformed:
-        said = f"{databases.malformed} entries of the databases are no programs, and were passed over"
+        n = databases.malformed
+        said = f"{n} entries of the databases are no programs for {made.target}, and were passed over"
         print(f"dezero: {said}", file=sys.stderr)
 
 
