@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import dezero.functions as F
-from dezero import Function, Parameter, Variable
+from dezero import Function, Parameter, Variable, grad
 from dezero.contract import POSITIVE, REALS, Array, Domain, interval
 from dezero.graph import Namespace, T
 from dezero.layers import Linear
@@ -582,3 +582,19 @@ def test_what_is_no_program_is_refused_by_the_file_s_name(
     file.write_text("{", "utf-8")
     assert cli.main(["replay", str(file)]) == 2
     assert f"{file}: program: not JSON" in capsys.readouterr().err
+
+
+def test_a_function_may_differentiate_inside_of_itself() -> None:
+    def penalty(x: Variable) -> Variable:
+        slope = grad(F.sum(F.sin(x) * x), x, create_graph=True)
+        return F.sum(slope**2)
+
+    def forgotten(x: Variable) -> Variable:
+        return penalty(x) + F.sum(grad(F.sum(x**3), x))  # without create_graph: a constant
+
+    laws = [law for law in FUNCTION_LAWS if law != "no_graph"]
+    check(penalty, REALS, laws=laws, seed=1, examples=20)
+    with pytest.raises(AssertionError, match="breaks the law `gradient`"):
+        check(forgotten, REALS, laws=laws, seed=1, examples=20)
+    with pytest.raises(AssertionError, match="breaks the law `no_graph`"):
+        check(penalty, REALS, seed=1, examples=20)  # which is true of it

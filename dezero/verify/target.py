@@ -119,7 +119,7 @@ class FunctionEngine(DezeroEngine):
         """The shapes of what the target gives; None if it raises, whatever it does."""
         operands = [self.leaf(x.copy()) for x in inputs]
         try:
-            with self.no_grad(), np.errstate(all="ignore"):
+            with np.errstate(all="ignore"):
                 outputs = self.apply(Step(self.name, tuple(range(len(inputs)))), operands)
         except Exception:  # the laws will meet it again
             return None
@@ -181,8 +181,8 @@ class FunctionTrial(Trial[Variable]):
     """A function and inputs for it; what the derivative is, is found from differences of values."""
 
     def _root(self, inputs: Sequence[Array]) -> float:
-        with self.engine.no_grad():
-            graph = self.engine.build(self.exact_program.with_inputs(inputs))
+        # Recorded, for a function may differentiate inside of itself.
+        graph = self.engine.build(self.exact_program.with_inputs(inputs))
         pairs = zip(self.exact_program.seeds, graph.outputs, strict=True)
         return float(sum(np.vdot(seed, output.data) for seed, output in pairs))
 
