@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from types import EllipsisType, NoneType
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,35 @@ def as_array(x: object, array_module: object = np) -> Array:
 def is_array_or_number(x: object) -> bool:
     """Whether ``x`` is what an array can be made of without guessing: no list, no string."""
     return isinstance(x, (np.ndarray, np.generic, int, float))
+
+
+def number(who: str, name: str, given: object) -> float:
+    """``given``, if it is one real number; NumPy's as Python's, lest it widen what it meets.
+
+    Raises:
+        TypeError: It is something else, such as a Variable, which would not be differentiated.
+    """
+    if type(given) is float or type(given) is int:  # as most are
+        return given
+    array = as_array(given) if is_array_or_number(given) else None
+    if array is None or array.ndim or array.dtype.kind not in "fiub":
+        raise TypeError(f"{who}: {name} is of type {type(given).__name__}; expected a number")
+    plain: float = array.item()
+    return plain
+
+
+def integer(who: str, name: str, given: SupportsIndex) -> int:
+    """``given``, if it is one integer.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise TypeError(
+            f"{who}: {name} is of type {type(given).__name__}; expected an integer"
+        ) from None
 
 
 def floating(x: Array) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, reduced_size
+from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, number, reduced_size
 from dezero.config import Config, no_grad, test_mode, using_config
 from dezero.contract import (
     AT_ZERO,
@@ -166,7 +166,7 @@ class Pow(
     """The power x^c by a constant."""
 
     def __init__(self, c: float) -> None:
-        self.c = c
+        self.c: float = number("pow", "c", c)
 
     def forward(self, x: Array) -> Array:
         return as_array(x**self.c)

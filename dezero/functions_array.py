@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dezero import arrays
-from dezero.arrays import Axes, as_array, reduced_axes, reduced_size
+from dezero.arrays import Axes, as_array, integer, reduced_axes, reduced_size
 from dezero.contract import (
     NONEMPTY,
     REALS,
@@ -55,6 +58,9 @@ __all__ = [
     "swapaxes",
     "var",
 ]
+
+Sections: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]  # of any width
+"""Into how many equal parts to split, or where."""
 
 # -------------------------------------------------------------------------------------------- Shaping
 
@@ -139,7 +145,7 @@ class Concatenate(
     """Operands joined along an axis."""
 
     def __init__(self, axis: int = 0) -> None:
-        self.axis = axis
+        self.axis: int = integer("concatenate", "axis", axis)
 
     def forward(self, *xs: Array) -> Array:
         return arrays.concatenate(xs, self.axis)
@@ -183,9 +189,13 @@ class Split(
 ):
     """Equal parts along an axis."""
 
-    def __init__(self, sections: int, axis: int = 0) -> None:
-        self.sections = sections
-        self.axis = axis
+    def __init__(self, sections: Sections, axis: int = 0) -> None:
+        self.sections: Sections = (
+            sections
+            if isinstance(sections, (Sequence, np.ndarray))
+            else integer("split", "sections", sections)
+        )
+        self.axis: int = integer("split", "axis", axis)
 
     def forward(self, x: Array) -> tuple[Array, ...]:
         return tuple(np.split(x, self.sections, self.axis))
@@ -204,7 +214,14 @@ class Pad(
     """Zeros put before and after, for each axis."""
 
     def __init__(self, pad_width: tuple[tuple[int, int], ...]) -> None:
-        self.pad_width = pad_width
+        try:
+            self.pad_width: tuple[tuple[int, int], ...] = tuple(
+                [(index(before), index(after)) for before, after in pad_width]
+            )
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"pad: pad_width is {pad_width!r}; expected a pair of integers for each axis"
+            ) from None
 
     def forward(self, x: Array) -> Array:
         return arrays.pad(x, self.pad_width)
@@ -245,7 +262,7 @@ class Roll(
     """The elements shifted round along an axis; of the flattened array by default."""
 
     def __init__(self, shift: int, axis: int | None = None) -> None:
-        self.shift = shift
+        self.shift: int = integer("roll", "shift", shift)
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
@@ -424,8 +441,8 @@ def stack(xs: Sequence[Operand], axis: int = 0) -> Variable:
     return Stack(axis)(*xs)
 
 
-def split(x: Operand, sections: int, axis: int = 0) -> list[Variable]:
-    """Equal parts along an axis."""
+def split(x: Operand, sections: Sections, axis: int = 0) -> list[Variable]:
+    """Equal parts along an axis; or, from places such as ``[2, 5]``, the parts between them."""
     return Split(sections, axis)(x)
 
 

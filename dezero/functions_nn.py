@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from dezero.arrays import Axes, as_array
+from dezero.arrays import Axes, as_array, number
 from dezero.config import Config
 from dezero.contract import (
     AT_DELTA,
@@ -104,7 +104,7 @@ class Dropout(
 
     def __init__(self, mask: Array, dropout_ratio: float = 0.5) -> None:
         self.mask = mask
-        self.dropout_ratio = dropout_ratio
+        self.dropout_ratio: float = number("dropout", "dropout_ratio", dropout_ratio)
 
     def __call__(self, x: Operand) -> Variable:
         return where(self.mask, as_variable(x) / (1.0 - self.dropout_ratio), 0.0)
@@ -120,7 +120,7 @@ def dropout(x: Operand, dropout_ratio: float = 0.5) -> Variable:
 
     Source: N. Srivastava et al., "Dropout", JMLR 2014.
     """
-    if not 0 <= dropout_ratio < 1:
+    if not 0 <= number("dropout", "dropout_ratio", dropout_ratio) < 1:
         raise ValueError(f"dropout: dropout_ratio is {dropout_ratio}; expected 0 <= ratio < 1")
     x = as_variable(x)
     if not Config.train:
@@ -228,7 +228,7 @@ class BatchNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every channel."""
 
     def __init__(self, eps: float = 2e-5) -> None:
-        self.eps = eps
+        self.eps: float = number("batch_norm", "eps", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
         x = as_variable(x)
@@ -309,7 +309,7 @@ class LayerNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every row."""
 
     def __init__(self, eps: float = 1e-5) -> None:
-        self.eps = eps
+        self.eps: float = number("layer_norm", "eps", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
         return gamma * _standardized(as_variable(x), -1, self.eps) + beta
@@ -361,7 +361,9 @@ class Huber(
     """Σ h(x0 - x1) / len(x0); h(d) is d² / 2 up to delta, and grows by delta from there."""
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = delta
+        self.delta: float = number("huber", "delta", delta)
+        if not self.delta > 0:
+            raise ValueError(f"huber: delta is {delta}; expected delta > 0")
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
         difference = as_variable(x0) - x1
@@ -377,8 +379,6 @@ def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
 
     Source: P. J. Huber, "Robust Estimation of a Location Parameter", 1964.
     """
-    if not delta > 0:
-        raise ValueError(f"huber: delta is {delta}; expected delta > 0")
     return Huber(delta)(x0, x1)
 
 
