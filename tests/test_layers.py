@@ -786,7 +786,28 @@ def test_all_that_does_not_fit_is_listed_and_nothing_is_loaded(tmp_path: Path) -
         (
             LayerNorm(),
             {"gamma": ones(3), "beta": ones(1, 3)},
-            ["beta: shape (1, 3), expected (any,)"],
+            ["beta: shape (1, 3), expected (3,)"],
+        ),
+        (
+            LayerNorm(),
+            {"gamma": ones(1, 3), "beta": ones(4)},
+            ["gamma: shape (1, 3), expected (any,)"],
+        ),
+        (LayerNorm(), {"gamma": ones(3), "beta": ones(4)}, ["beta: shape (4,), expected (3,)"]),
+        (
+            BatchNorm(),
+            {
+                "avg_mean": np.zeros(3, np.int64),
+                "avg_var": ones(4),
+                "gamma": np.array(["a", "b", "c"]),
+                "beta": np.zeros(2, np.complex128),
+            },
+            [
+                "avg_mean: elements of int64, expected floating ones",
+                "avg_var: shape (4,), expected (3,)",
+                "gamma: elements of <U1, expected floating ones",
+                "beta: shape (2,), expected (3,); elements of complex128, expected floating ones",
+            ],
         ),
     ],
 )
@@ -800,6 +821,16 @@ def test_layers_know_what_their_parameters_will_be(
         layer.load_weights(saved(source, tmp_path / "w"))
     assert str(caught.value).splitlines()[1:] == ["  " + line for line in lines]
     assert not has_data(next(layer.params()))
+
+
+def test_lengths_are_common_within_a_layer_not_among_layers(tmp_path: Path) -> None:
+    net, other = Layer(), Layer()
+    for size, name in enumerate(("first", "second"), 3):
+        setattr(net, name, BatchNorm())
+        setattr(other, name, BatchNorm())
+        getattr(other, name)(ones(2, size, dtype=np.float64))
+    net.load_weights(saved(other, tmp_path / "w"))
+    assert [p.shape for p in net.params()] == [(3,)] * 4 + [(4,)] * 4
 
 
 def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
