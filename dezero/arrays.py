@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from types import EllipsisType, NoneType
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +61,12 @@ def number(who: str, name: str, given: object) -> float:
     """
     if type(given) is float or type(given) is int:  # as most are
         return given
-    array = as_array(given) if is_array_or_number(given) else None
-    if array is None or array.ndim or array.dtype.kind not in "fiub":
+    if is_array_or_number(given) and as_array(given).ndim == 0 and as_array(given).dtype.kind in "fiub":
+        plain: float = as_array(given).item()
+        return plain
+    if hasattr(given, "shape") or not hasattr(given, "__float__"):
         raise TypeError(f"{who}: {name} is of type {type(given).__name__}; expected a number")
-    plain: float = array.item()
-    return plain
+    return cast(float, given)  # what else computes as a number does: a symbol, in a proof
 
 
 def integer(who: str, name: str, given: SupportsIndex) -> int:

@@ -166,8 +166,10 @@ class GELU(Composite, arity=1, domain=REALS, name="gelu"):
 
     def __call__(self, x: Operand) -> Variable:
         x = as_variable(x)
-        # (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh u rounds to -1.
-        return x * sigmoid(x * (1.0 + square(x) * 0.044715) * (2.0 * math.sqrt(2.0 / math.pi)))
+        # (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh u rounds to -1. From ±60 on
+        # it is 0 or 1 in every element type; there x³ would overflow, and the gradient be 0 · ∞.
+        near = clip(x, -60.0, 60.0)
+        return x * sigmoid(near * (1.0 + square(near) * 0.044715) * (2.0 * math.sqrt(2.0 / math.pi)))
 
 
 def gelu(x: Operand) -> Variable:

@@ -177,6 +177,41 @@ def test_activations(f: Callable[[Variable], Variable], x: float, value: float, 
         close(pulled(y, given)[0], [slope], rtol)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "far"), [("float16", 300), ("float16", 6e4), ("float32", 3e38), ("float64", 1e308)]
+)
+def test_gelu_far_from_zero(dtype: str, far: float) -> None:
+    x = Variable(np.array([far, -far], dtype))
+    y = F.gelu(x)
+    y.backward(create_graph=True)
+    assert y.data.tolist() == [float(x.data[0]), 0]
+    assert x.grad is not None
+    assert x.grad.data.tolist() == [1, 0]
+    assert grad(x.grad, [x])[0].data.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_gelu_and_its_derivatives_in_each_element_type(dtype: str) -> None:
+    x = Variable(np.linspace(-3, 6, 91, dtype=dtype))
+    y = F.gelu(x)
+    (slope,) = grad(y, [x], create_graph=True)
+    (curvature,) = grad(slope, [x])
+    # The formulas written out, in a wider type: the gate s(u) with u = c (v + 0.044715 v³); r is 1 - s.
+    v = x.data.astype(np.longdouble)
+    c = 2 * math.sqrt(2 / math.pi)
+    s, r = (1 / (1 + np.exp(sign * c * (v + 0.044715 * v**3))) for sign in (-1, 1))
+    du, ddu = c * (1 + 3 * 0.044715 * v**2), c * 6 * 0.044715 * v
+    ds, dds = s * r, s * r * (r - s)
+    within = 8 * float(np.finfo(dtype).eps)
+    for found, expected in (
+        (y, v * s),
+        (slope, s + v * ds * du),
+        (curvature, 2 * ds * du + v * (dds * du**2 + ds * ddu)),
+    ):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.data, expected, within, within)
+
+
 def test_gelu_is_nearly_x_times_the_normal_distribution() -> None:
     x = np.linspace(-6, 6, 101)
     exact = [a * (1 + math.erf(a / math.sqrt(2))) / 2 for a in x]
