@@ -266,6 +266,15 @@ class SumTo(
         return xp.broadcast_to(gy, x.shape)
 
 
+_HALF = np.dtype(np.float16)
+_SINGLE = np.dtype(np.float32)
+
+
+def wide(xp: Namespace[T], x: T) -> T:
+    """``x``; in float32 where it is float16, in which no count and no sum above 65,504 has a place."""
+    return xp.astype(x, _SINGLE) if x.dtype == _HALF else x
+
+
 class Reduction(Operation):
     """What the operations that reduce over axes share: their attributes."""
 
@@ -312,7 +321,7 @@ class Mean(
         return as_array(np.mean(x, self.axis, keepdims=self.keepdims))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        share = self.kept(xp, gy, x) / reduced_size(x.shape, self.axis)
+        share = self.kept(xp, wide(xp, gy), x) / reduced_size(x.shape, self.axis)
         return xp.broadcast_to(share, x.shape)
 
 
@@ -354,6 +363,7 @@ class Min(
 
 def _shared(xp: Namespace[T], gy: T, chosen: Array, axis: Axes) -> T:
     """``gy`` in equal shares to the chosen elements along the axes, and zero to the others."""
+    gy = wide(xp, gy)
     count = np.sum(chosen, axis, keepdims=True).astype(gy.dtype)
     return xp.where(chosen, gy / count, 0.0)
 

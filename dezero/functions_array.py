@@ -20,7 +20,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import AXIS_AND_KEEPDIMS, Reduction
+from dezero.core import AXIS_AND_KEEPDIMS, Reduction, wide
 from dezero.graph import Namespace, Operand, T, Variable
 from dezero.operation import Nary, Splitting, Unary
 
@@ -279,10 +279,13 @@ class Var(Reduction, Unary, domain=NONEMPTY, saves="x", attributes=AXIS_AND_KEEP
     """The variance over some axes: the mean square of the deviation from the mean."""
 
     def forward(self, x: Array) -> Array:
-        return as_array(np.var(x, self.axis, keepdims=self.keepdims))
+        x = arrays.floating(x)
+        y = np.var(x, self.axis, _wide_type(x), keepdims=self.keepdims)
+        return as_array(y).astype(x.dtype, copy=False)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         n = reduced_size(x.shape, self.axis)
+        x = wide(xp, x)
         deviation = x - xp.sum(x, self.axis, True) / n
         return self.kept(xp, gy, x) * deviation * (2.0 / n)
 
@@ -359,15 +362,15 @@ class LogSumExp(
         largest = np.max(x, self.axis, keepdims=True)
         shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
         with np.errstate(over="ignore"):  # beside an infinity, e^1000 may be infinite, too
-            total = np.sum(np.exp(x - shift), self.axis, keepdims=True)
+            total = np.sum(np.exp(x - shift), self.axis, keepdims=True, dtype=_wide_type(x))
         with np.errstate(divide="ignore"):  # log 0 is -inf, as it should be
-            y = as_array(np.log(total) + shift)
+            y = as_array(np.log(total) + shift).astype(x.dtype, copy=False)
         return y if self.keepdims else y.reshape(np.sum(y, self.axis).shape)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         top = self.kept(xp, y, x)
         shares = xp.exp(x - xp.where(top > -np.inf, top, 0.0))
-        total = xp.sum(shares, self.axis, True)  # 1, but for the rounding of y
+        total = xp.sum(wide(xp, shares), self.axis, True)  # 1, but for the rounding of y
         return self.kept(xp, gy, x) * (shares / xp.where(total > 0, total, 1.0))
 
 
@@ -396,7 +399,7 @@ class LogSoftmax(Unary, domain=REALS, saves="y", attributes={"axis": Attribute.A
         return _log_softmax(x, self.axis)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        gx: T = gy - xp.exp(y) * xp.sum(gy, self.axis, True)
+        gx: T = gy - xp.exp(y) * xp.sum(wide(xp, gy), self.axis, True)
         return gx
 
 
@@ -405,7 +408,13 @@ def _log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return x.copy()
     shifted = x - np.max(x, axis, keepdims=True)
-    return as_array(shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True)))
+    total = np.sum(np.exp(shifted), axis, keepdims=True, dtype=_wide_type(x))
+    return as_array(shifted - np.log(total)).astype(x.dtype, copy=False)
+
+
+def _wide_type(x: Array) -> np.dtype[np.generic]:
+    """The element type in which to sum: as `wide` says."""
+    return np.result_type(x.dtype, np.float32)
 
 
 # -------------------------------------------------------------------------- The same, as functions

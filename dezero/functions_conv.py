@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Pair, Shape, Windows, as_array, four_axes
+from dezero.arrays import Pair, Shape, Windows, four_axes
 from dezero.arrays import col2im as col2im_array
 from dezero.arrays import im2col as im2col_array
 from dezero.contract import (
@@ -31,7 +31,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import add, matmul, reshape, transpose
+from dezero.core import add, matmul, reshape, transpose, wide
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
 from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
@@ -274,6 +274,7 @@ class Pooling(
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         inside = self.met(arrays, np.ones((1, 1, *x.shape[2:]), np.bool_))
         largest = (self.met(xp, x) >= self.spread(xp, y)) & inside
+        gy = wide(xp, gy)
         count = np.sum(largest, (2, 3), keepdims=True).astype(gy.dtype)
         return self.returned(xp, xp.where(largest, self.spread(xp, gy) / count, 0.0), x)
 
@@ -318,14 +319,14 @@ class AveragePooling(
         x = arrays.floating(x)
         windows = self.windows("average_pooling", x)
         padded = windows.padded(x)
-        y = np.zeros((*x.shape[:2], *windows.places), x.dtype)
+        y = np.zeros((*x.shape[:2], *windows.places), np.result_type(x, np.float32))
         for _, _, there in windows:
             y += padded[there]
-        return as_array(y / math.prod(windows.kernel))
+        return (y / math.prod(windows.kernel)).astype(x.dtype, copy=False)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         kernel = self.windows("average_pooling", x).kernel
-        share = self.spread(xp, gy / math.prod(kernel))
+        share = self.spread(xp, wide(xp, gy) / math.prod(kernel))
         col = xp.broadcast_to(share, (*gy.shape[:2], *kernel, *gy.shape[2:]))
         return self.returned(xp, col, x)
 
