@@ -549,6 +549,18 @@ def get_item_grad(gy: Operand, slices: Index, in_shape: Shape) -> Variable:
     return GetItemGrad(slices, in_shape)(gy)
 
 
+def operand(who: str, name: str, x: Operand) -> Variable:
+    """``x`` as a Variable, for a function that is made of others.
+
+    Raises:
+        TypeError: It is no operand; the message says for whom, and which one.
+    """
+    try:
+        return as_variable(x)
+    except TypeError as error:
+        raise TypeError(f"{who}: {name}: {error}") from None
+
+
 def as_shape(shape: int | Sequence[int]) -> Shape:
     """A shape as a tuple, also of one length."""
     lengths = shape if isinstance(shape, Sequence) else (shape,)

@@ -31,10 +31,10 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import add, matmul, reshape, transpose, wide
+from dezero.core import add, matmul, operand, reshape, transpose, wide
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
-from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
+from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable
 from dezero.operation import Binary, Operation, Unary
 
 __all__ = [
@@ -298,7 +298,7 @@ class Pooling2DGrad:
     def __call__(self, gy: Operand, x: Operand) -> Variable:
         """The gradient of x (N, C, H, W), from that of its pooling, gy (N, C, OH, OW)."""
         y = self.pooling(x)
-        gy, x = as_variable(gy), as_variable(x)
+        gy, x = operand("Pooling2DGrad", "gy", gy), operand("Pooling2DGrad", "x", x)
         if gy.shape != y.shape:
             raise ValueError(f"Pooling2DGrad: gy has shape {gy.shape}; expected {y.shape}")
         return self.pooling.vjp(VARIABLES.xp, gy, x, y)
@@ -398,7 +398,7 @@ def conv2d_simple(
     x: Operand, W: Operand, b: Operand | None = None, stride: Pair = 1, pad: Pair = 0
 ) -> Variable:
     """The same as `conv2d`, made of `im2col` and a matrix product."""
-    x, kernels = as_variable(x), as_variable(W)
+    x, kernels = operand("conv2d_simple", "x", x), operand("conv2d_simple", "W", W)
     o, c, kh, kw = four_axes("conv2d_simple", "W", kernels.shape, "(O, C, KH, KW)")
     windows = Windows("conv2d_simple", x.shape, (kh, kw), stride, pad)
     y = matmul(im2col(x, (kh, kw), stride, pad), transpose(reshape(kernels, (o, c * kh * kw))))
@@ -423,7 +423,7 @@ def pooling(x: Operand, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> V
 
 def pooling_simple(x: Operand, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> Variable:
     """The same as `pooling`, made of `im2col` and `max`."""
-    x = as_variable(x)
+    x = operand("pooling_simple", "x", x)
     Pooling(kernel_size, stride, pad).windows("pooling_simple", x.data)
     inside = arrays.im2col(np.ones((1, 1, *x.shape[2:]), np.bool_), kernel_size, stride, pad, False)
     return max_over(where(inside, im2col(x, kernel_size, stride, pad, False), -math.inf), (2, 3))
@@ -482,7 +482,7 @@ def col2im(
 def _biased(who: str, y: Variable, b: Operand | None) -> Variable:
     if b is None:
         return y
-    b = as_variable(b)
+    b = operand(who, "b", b)
     if b.shape != y.shape[1:2]:
         raise ValueError(f"{who}: b has shape {b.shape}; expected {y.shape[1:2]}, one for each channel")
     return add(y, reshape(b, (*b.shape, 1, 1)))

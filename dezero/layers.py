@@ -33,7 +33,8 @@ import dezero.functions as F
 from dezero import utils
 from dezero.arrays import Shape, as_array
 from dezero.contract import Array
-from dezero.graph import Operand, Parameter, Variable, as_variable
+from dezero.core import operand
+from dezero.graph import Operand, Parameter, Variable
 
 Y = TypeVar("Y")
 C = TypeVar("C", bound=int | None)
@@ -94,12 +95,7 @@ class Layer:
             TypeError: An input is no operand, or ``forward`` returned something else.
         """
         assert isinstance(self, Layer)
-        xs: list[Variable] = []
-        for i, x in enumerate(inputs):
-            try:
-                xs.append(as_variable(x))
-            except TypeError as error:
-                raise TypeError(f"{type(self).__name__}: input {i}: {error}") from None
+        xs = [operand(type(self).__name__, f"input {i}", x) for i, x in enumerate(inputs)]
         inner: list[Variable] = []
         token = _given_within.set(inner)
         try:

@@ -601,3 +601,55 @@ def test_accuracy() -> None:
         F.accuracy(scores, np.array([1, 0, 0]))
     with pytest.raises(ValueError, match=r"accuracy: y has shape \(2,\), t \(2,\)"):
         F.accuracy(scores[0], np.array([1, 0]))
+
+
+# ------------------------------------------------------------------------------------ what is refused
+
+
+NO_OPERANDS: list[tuple[Callable[[Any], object], str]] = [
+    (F.dropout, "dropout: x: list is no operand; expected a Variable"),
+    (lambda x: F.sigmoid_cross_entropy(x, X), "sigmoid_cross_entropy: x: list is no operand"),
+    (lambda t: F.sigmoid_cross_entropy(X, t), "sigmoid_cross_entropy: t: list is no operand"),
+    (lambda p: F.binary_cross_entropy(p, X), "binary_cross_entropy: p: list is no operand"),
+    (lambda t: F.binary_cross_entropy(X, t), "binary_cross_entropy: t: list is no operand"),
+    (lambda x: F.softmax_cross_entropy(x, T), "softmax_cross_entropy: x: list is no operand"),
+    (lambda x: F.mean_squared_error(x, X), "mean_squared_error: x0: list is no operand"),
+    (lambda x: F.huber(X, x), "huber: x1: list is no operand"),
+    (lambda x: F.batch_norm(X, x, X[0], X[0], X[0]), "batch_norm: gamma: list is no operand"),
+    (lambda x: F.layer_norm(x, X[0], X[0]), "layer_norm: x: list is no operand"),
+    (F.gelu, "gelu: x: list is no operand"),
+    (F.sigmoid_simple, "sigmoid_simple: x: list is no operand"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), NO_OPERANDS)
+def test_functions_made_of_others_say_what_is_no_operand(
+    function: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        function([1.0])
+
+
+NO_ARRAYS: list[tuple[Callable[[Any], object], str]] = [
+    (lambda t: F.softmax_cross_entropy(X, t), "softmax_cross_entropy: t is of type NoneType"),
+    (lambda t: F.accuracy(X, t), "accuracy: t is of type NoneType"),
+    (lambda y: F.accuracy(y, T), "accuracy: y is of type NoneType"),
+    (lambda x: F.embed_id(x, X), "embed_id: x is of type NoneType"),
+    (lambda m: F.batch_norm(X, X[0], X[0], m, X[0]), "batch_norm: mean is of type NoneType"),
+    (lambda v: F.batch_norm(X, X[0], X[0], X[0], v), "batch_norm: var is of type NoneType"),
+    (lambda d: F.batch_norm(X, X[0], X[0], X[0], X[0], d), "batch_norm: decay is of type NoneType"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), NO_ARRAYS)
+def test_functions_made_of_others_say_what_is_no_array(
+    function: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}; expected"):
+        function(None)
+
+
+def test_labels_may_come_as_a_list() -> None:
+    labels: Any = T.tolist()
+    close(F.softmax_cross_entropy(X, labels), F.softmax_cross_entropy(X, T).data)
+    close(F.accuracy(X, labels), F.accuracy(X, T).data)
