@@ -205,15 +205,23 @@ def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     return as_array(np.sum(x, axis=axis, keepdims=keepdims))
 
 
+def broadcasts(shape: Shape, to: Shape) -> bool:
+    """Whether an array of ``shape`` can be stretched to the shape ``to``."""
+    lead = len(to) - len(shape)
+    return shape == to or (
+        lead >= 0 and all(n in (1, m) for n, m in zip(shape, to[lead:], strict=True))
+    )
+
+
 def sum_to(x: Array, shape: Shape) -> Array:
     """The sum over the axes along which ``shape`` was broadcast to the shape of ``x``.
 
     Raises:
         ValueError: ``shape`` does not broadcast to the shape of ``x``.
     """
-    lead = x.ndim - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:], strict=True)):
+    if not broadcasts(shape, x.shape):
         raise ValueError(f"sum_to: {shape} does not broadcast to the operand's shape {x.shape}")
+    lead = x.ndim - len(shape)
     axes = tuple(a for a, m in enumerate(x.shape) if a < lead or (shape[a - lead] == 1 and m != 1))
     return sum(x, axis=axes).reshape(shape) if axes else x.reshape(shape)
 

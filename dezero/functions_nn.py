@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from dezero.arrays import Axes, as_array, number
+from dezero.arrays import Axes, as_array, broadcasts, number
 from dezero.config import Config
 from dezero.contract import (
     AT_DELTA,
@@ -354,8 +354,13 @@ def _array(who: str, name: str, x: Operand) -> Array:
 
 
 def _difference(who: str, x0: Operand, x1: Operand) -> Variable:
-    """x0 - x1."""
+    """x0 - x1, of the shape of x0."""
     x0, x1 = operand(who, "x0", x0), operand(who, "x1", x1)
+    if not broadcasts(x1.shape, x0.shape):  # NumPy makes (N, N) of (N, 1) and (N,)
+        raise ValueError(
+            f"{who}: x0 has shape {x0.shape}, x1 {x1.shape}; expected the same, or an x1 that "
+            "broadcasts to the shape of x0"
+        )
     return x0 - x1
 
 
@@ -376,7 +381,11 @@ class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_
 
 
 def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
-    """Σ (x0 - x1)² / len(x0)."""
+    """Σ (x0 - x1)² / len(x0).
+
+    Raises:
+        ValueError: x1 is not of the shape of x0, and does not broadcast to it.
+    """
     return MeanSquaredError()(x0, x1)
 
 
@@ -404,7 +413,7 @@ def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
     """Σ h(x0 - x1) / len(x0), with h(d) = d² / 2 up to |d| = delta, delta · (|d| - delta / 2) beyond.
 
     Raises:
-        ValueError: ``delta`` is not positive.
+        ValueError: ``delta`` is not positive; or x1 does not broadcast to the shape of x0.
 
     Source: P. J. Huber, "Robust Estimation of a Location Parameter", 1964.
     """

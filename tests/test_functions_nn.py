@@ -436,6 +436,28 @@ def test_mean_squared_error_divides_by_the_length() -> None:
     close(F.mean_squared_error(np.array([1, 2]), np.array([3, 3])), 2.5)
 
 
+@pytest.mark.parametrize("loss", [F.mean_squared_error, F.huber])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((4, 1), (4,)), ((4,), (4, 1)), ((3,), (4, 3)), ((), (4,)), ((1, 3), (4, 3)), ((4,), (3,))],
+)
+def test_a_loss_of_shapes_that_would_stretch_the_first(
+    loss: Callable[[Array, Array], Variable], first: tuple[int, ...], second: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - the whole text is compared
+        loss(np.ones(first), np.ones(second))
+    assert str(raised.value) == (
+        f"{loss.__name__}: x0 has shape {first}, x1 {second}; expected the same, or an x1 that "
+        "broadcasts to the shape of x0"
+    )
+
+
+@pytest.mark.parametrize("loss", [F.mean_squared_error, F.huber])
+def test_a_loss_stretches_the_second(loss: Callable[[Array, Array | float], Variable]) -> None:
+    for x1 in (X[:1], X[0], X[:, :1], 0.5):
+        close(loss(X, x1), loss(X, np.broadcast_to(x1, X.shape)).data)
+
+
 def test_huber_is_a_parabola_and_then_a_line() -> None:
     d = np.array([-3.0, -2.0, -0.5, 0.0, 0.5, 2.0, 3.0, 1e200])
     for x, sign in ((var(d), 1.0), (var(-d), -1.0)):
