@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from dezero.arrays import as_array
@@ -66,10 +67,30 @@ def read_arrays(who: str, path: str | os.PathLike[str]) -> tuple[dict[str, Array
             wrong[key] = "no array"
             continue
         try:
-            arrays[key] = as_array(np.load(BytesIO(content), allow_pickle=False))
-        except ValueError as error:  # pickled objects, for one
+            arrays[key] = _array(content)
+        except Exception as error:  # a header is read as Python: whatever its parser raises
             wrong[key] = str(error)
     return arrays, wrong
+
+
+def _array(content: bytes) -> Array:
+    """The array that a member holds; memory is taken only once its bytes are known to be there."""
+    member = BytesIO(content)
+    version = npy.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError(
+            f"version {version} of the format, expected one of {', '.join(map(str, _HEADERS))}"
+        )
+    shape, _, dtype = _HEADERS[version](member)
+    there, announced = len(content) - member.tell(), math.prod(shape) * dtype.itemsize
+    if there != announced and not dtype.hasobject:  # objects, of any size, are refused below
+        raise ValueError(f"{there} bytes, expected the {announced} of {dtype}{list(shape)}")
+    member.seek(0)
+    return as_array(np.load(member, allow_pickle=False))
+
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+"""What reads the header of a member, by the version of the format; a third is for names of fields."""
 
 
 # -------------------------------------------------------------------------------------------- datasets

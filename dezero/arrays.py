@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from types import EllipsisType, NoneType
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,36 @@ def as_array(x: object, array_module: object = np) -> Array:
 def is_array_or_number(x: object) -> bool:
     """Whether ``x`` is what an array can be made of without guessing: no list, no string."""
     return isinstance(x, (np.ndarray, np.generic, int, float))
+
+
+def number(who: str, name: str, given: object) -> float:
+    """``given``, if it is one real number; NumPy's as Python's, lest it widen what it meets.
+
+    Raises:
+        TypeError: It is something else, such as a Variable, which would not be differentiated.
+    """
+    if type(given) is float or type(given) is int:  # as most are
+        return given
+    if is_array_or_number(given) and as_array(given).ndim == 0 and as_array(given).dtype.kind in "fiub":
+        plain: float = as_array(given).item()
+        return plain
+    if hasattr(given, "shape") or not hasattr(given, "__float__"):
+        raise TypeError(f"{who}: {name} is of type {type(given).__name__}; expected a number")
+    return cast(float, given)  # what else computes as a number does: a symbol, in a proof
+
+
+def integer(who: str, name: str, given: SupportsIndex) -> int:
+    """``given``, if it is one integer.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise TypeError(
+            f"{who}: {name} is of type {type(given).__name__}; expected an integer"
+        ) from None
 
 
 def floating(x: Array) -> Array:
@@ -175,15 +205,23 @@ def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     return as_array(np.sum(x, axis=axis, keepdims=keepdims))
 
 
+def broadcasts(shape: Shape, to: Shape) -> bool:
+    """Whether an array of ``shape`` can be stretched to the shape ``to``."""
+    lead = len(to) - len(shape)
+    return shape == to or (
+        lead >= 0 and all(n in (1, m) for n, m in zip(shape, to[lead:], strict=True))
+    )
+
+
 def sum_to(x: Array, shape: Shape) -> Array:
     """The sum over the axes along which ``shape`` was broadcast to the shape of ``x``.
 
     Raises:
         ValueError: ``shape`` does not broadcast to the shape of ``x``.
     """
-    lead = x.ndim - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:], strict=True)):
+    if not broadcasts(shape, x.shape):
         raise ValueError(f"sum_to: {shape} does not broadcast to the operand's shape {x.shape}")
+    lead = x.ndim - len(shape)
     axes = tuple(a for a, m in enumerate(x.shape) if a < lead or (shape[a - lead] == 1 and m != 1))
     return sum(x, axis=axes).reshape(shape) if axes else x.reshape(shape)
 

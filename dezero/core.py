@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, reduced_size
+from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, number, reduced_size
 from dezero.config import Config, no_grad, test_mode, using_config
 from dezero.contract import (
     AT_ZERO,
@@ -166,7 +166,7 @@ class Pow(
     """The power x^c by a constant."""
 
     def __init__(self, c: float) -> None:
-        self.c = c
+        self.c: float = number("pow", "c", c)
 
     def forward(self, x: Array) -> Array:
         return as_array(x**self.c)
@@ -266,6 +266,15 @@ class SumTo(
         return xp.broadcast_to(gy, x.shape)
 
 
+_HALF = np.dtype(np.float16)
+_SINGLE = np.dtype(np.float32)
+
+
+def wide(xp: Namespace[T], x: T) -> T:
+    """``x``; in float32 where it is float16, in which no count and no sum above 65,504 has a place."""
+    return xp.astype(x, _SINGLE) if x.dtype == _HALF else x
+
+
 class Reduction(Operation):
     """What the operations that reduce over axes share: their attributes."""
 
@@ -312,7 +321,7 @@ class Mean(
         return as_array(np.mean(x, self.axis, keepdims=self.keepdims))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        share = self.kept(xp, gy, x) / reduced_size(x.shape, self.axis)
+        share = self.kept(xp, wide(xp, gy), x) / reduced_size(x.shape, self.axis)
         return xp.broadcast_to(share, x.shape)
 
 
@@ -354,6 +363,7 @@ class Min(
 
 def _shared(xp: Namespace[T], gy: T, chosen: Array, axis: Axes) -> T:
     """``gy`` in equal shares to the chosen elements along the axes, and zero to the others."""
+    gy = wide(xp, gy)
     count = np.sum(chosen, axis, keepdims=True).astype(gy.dtype)
     return xp.where(chosen, gy / count, 0.0)
 
@@ -537,6 +547,18 @@ def get_item(x: Operand, slices: Index | Variable | tuple[IndexPart | Variable, 
 def get_item_grad(gy: Operand, slices: Index, in_shape: Shape) -> Variable:
     """The adjoint of indexing: ``gy`` added into zeros of ``in_shape`` at ``slices``."""
     return GetItemGrad(slices, in_shape)(gy)
+
+
+def operand(who: str, name: str, x: Operand) -> Variable:
+    """``x`` as a Variable, for a function that is made of others.
+
+    Raises:
+        TypeError: It is no operand; the message says for whom, and which one.
+    """
+    try:
+        return as_variable(x)
+    except TypeError as error:
+        raise TypeError(f"{who}: {name}: {error}") from None
 
 
 def as_shape(shape: int | Sequence[int]) -> Shape:

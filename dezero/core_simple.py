@@ -313,6 +313,10 @@ class Variable:
         grads: dict[Variable, Array | None] = {}
         for x, g in cotangents.items():
             if x.creator is None:
+                if x.grad is not None and x.grad.shape != g.shape:
+                    raise ValueError(
+                        f"grad has shape {x.grad.shape}; expected {g.shape}, as x has; call cleargrad()"
+                    )
                 grads[x] = np.array(g if x.grad is None else x.grad + g, dtype=g.dtype)
             else:
                 grads[x] = np.array(g) if retain_grad else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import NoReturn, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dezero.arrays import integer
 from dezero.contract import Array
 
 
@@ -59,7 +59,7 @@ class DataLoader:
         if gpu:
             self.to_gpu()
         self.dataset: Examples = dataset
-        self.batch_size: int = operator.index(batch_size)
+        self.batch_size: int = integer(self._name, "batch_size", batch_size)
         if self.batch_size < 1:
             raise ValueError(f"{self._name}: batch_size is {batch_size}; expected at least 1")
         self.shuffle: bool = shuffle

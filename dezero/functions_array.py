@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dezero import arrays
-from dezero.arrays import Axes, as_array, reduced_axes, reduced_size
+from dezero.arrays import Axes, as_array, integer, reduced_axes, reduced_size
 from dezero.contract import (
     NONEMPTY,
     REALS,
@@ -17,7 +20,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import AXIS_AND_KEEPDIMS, Reduction
+from dezero.core import AXIS_AND_KEEPDIMS, Reduction, wide
 from dezero.graph import Namespace, Operand, T, Variable
 from dezero.operation import Nary, Splitting, Unary
 
@@ -55,6 +58,9 @@ __all__ = [
     "swapaxes",
     "var",
 ]
+
+Sections: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]  # of any width
+"""Into how many equal parts to split, or where."""
 
 # -------------------------------------------------------------------------------------------- Shaping
 
@@ -139,7 +145,7 @@ class Concatenate(
     """Operands joined along an axis."""
 
     def __init__(self, axis: int = 0) -> None:
-        self.axis = axis
+        self.axis: int = integer("concatenate", "axis", axis)
 
     def forward(self, *xs: Array) -> Array:
         return arrays.concatenate(xs, self.axis)
@@ -183,9 +189,13 @@ class Split(
 ):
     """Equal parts along an axis."""
 
-    def __init__(self, sections: int, axis: int = 0) -> None:
-        self.sections = sections
-        self.axis = axis
+    def __init__(self, sections: Sections, axis: int = 0) -> None:
+        self.sections: Sections = (
+            sections
+            if isinstance(sections, (Sequence, np.ndarray))
+            else integer("split", "sections", sections)
+        )
+        self.axis: int = integer("split", "axis", axis)
 
     def forward(self, x: Array) -> tuple[Array, ...]:
         return tuple(np.split(x, self.sections, self.axis))
@@ -204,7 +214,14 @@ class Pad(
     """Zeros put before and after, for each axis."""
 
     def __init__(self, pad_width: tuple[tuple[int, int], ...]) -> None:
-        self.pad_width = pad_width
+        try:
+            self.pad_width: tuple[tuple[int, int], ...] = tuple(
+                [(index(before), index(after)) for before, after in pad_width]
+            )
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"pad: pad_width is {pad_width!r}; expected a pair of integers for each axis"
+            ) from None
 
     def forward(self, x: Array) -> Array:
         return arrays.pad(x, self.pad_width)
@@ -245,7 +262,7 @@ class Roll(
     """The elements shifted round along an axis; of the flattened array by default."""
 
     def __init__(self, shift: int, axis: int | None = None) -> None:
-        self.shift = shift
+        self.shift: int = integer("roll", "shift", shift)
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
@@ -262,10 +279,13 @@ class Var(Reduction, Unary, domain=NONEMPTY, saves="x", attributes=AXIS_AND_KEEP
     """The variance over some axes: the mean square of the deviation from the mean."""
 
     def forward(self, x: Array) -> Array:
-        return as_array(np.var(x, self.axis, keepdims=self.keepdims))
+        x = arrays.floating(x)
+        y = np.var(x, self.axis, _wide_type(x), keepdims=self.keepdims)
+        return as_array(y).astype(x.dtype, copy=False)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         n = reduced_size(x.shape, self.axis)
+        x = wide(xp, x)
         deviation = x - xp.sum(x, self.axis, True) / n
         return self.kept(xp, gy, x) * deviation * (2.0 / n)
 
@@ -342,15 +362,15 @@ class LogSumExp(
         largest = np.max(x, self.axis, keepdims=True)
         shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
         with np.errstate(over="ignore"):  # beside an infinity, e^1000 may be infinite, too
-            total = np.sum(np.exp(x - shift), self.axis, keepdims=True)
+            total = np.sum(np.exp(x - shift), self.axis, keepdims=True, dtype=_wide_type(x))
         with np.errstate(divide="ignore"):  # log 0 is -inf, as it should be
-            y = as_array(np.log(total) + shift)
+            y = as_array(np.log(total) + shift).astype(x.dtype, copy=False)
         return y if self.keepdims else y.reshape(np.sum(y, self.axis).shape)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         top = self.kept(xp, y, x)
         shares = xp.exp(x - xp.where(top > -np.inf, top, 0.0))
-        total = xp.sum(shares, self.axis, True)  # 1, but for the rounding of y
+        total = xp.sum(wide(xp, shares), self.axis, True)  # 1, but for the rounding of y
         return self.kept(xp, gy, x) * (shares / xp.where(total > 0, total, 1.0))
 
 
@@ -379,7 +399,7 @@ class LogSoftmax(Unary, domain=REALS, saves="y", attributes={"axis": Attribute.A
         return _log_softmax(x, self.axis)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
-        gx: T = gy - xp.exp(y) * xp.sum(gy, self.axis, True)
+        gx: T = gy - xp.exp(y) * xp.sum(wide(xp, gy), self.axis, True)
         return gx
 
 
@@ -388,7 +408,13 @@ def _log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return x.copy()
     shifted = x - np.max(x, axis, keepdims=True)
-    return as_array(shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True)))
+    total = np.sum(np.exp(shifted), axis, keepdims=True, dtype=_wide_type(x))
+    return as_array(shifted - np.log(total)).astype(x.dtype, copy=False)
+
+
+def _wide_type(x: Array) -> np.dtype[np.generic]:
+    """The element type in which to sum: as `wide` says."""
+    return np.result_type(x.dtype, np.float32)
 
 
 # -------------------------------------------------------------------------- The same, as functions
@@ -424,8 +450,8 @@ def stack(xs: Sequence[Operand], axis: int = 0) -> Variable:
     return Stack(axis)(*xs)
 
 
-def split(x: Operand, sections: int, axis: int = 0) -> list[Variable]:
-    """Equal parts along an axis."""
+def split(x: Operand, sections: Sections, axis: int = 0) -> list[Variable]:
+    """Equal parts along an axis; or, from places such as ``[2, 5]``, the parts between them."""
     return Split(sections, axis)(x)
 
 

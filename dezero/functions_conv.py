@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Pair, Shape, Windows, as_array, four_axes
+from dezero.arrays import Pair, Shape, Windows, four_axes
 from dezero.arrays import col2im as col2im_array
 from dezero.arrays import im2col as im2col_array
 from dezero.contract import (
@@ -31,10 +31,10 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import add, matmul, reshape, transpose
+from dezero.core import add, matmul, operand, reshape, transpose, wide
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
-from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
+from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable
 from dezero.operation import Binary, Operation, Unary
 
 __all__ = [
@@ -274,6 +274,7 @@ class Pooling(
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         inside = self.met(arrays, np.ones((1, 1, *x.shape[2:]), np.bool_))
         largest = (self.met(xp, x) >= self.spread(xp, y)) & inside
+        gy = wide(xp, gy)
         count = np.sum(largest, (2, 3), keepdims=True).astype(gy.dtype)
         return self.returned(xp, xp.where(largest, self.spread(xp, gy) / count, 0.0), x)
 
@@ -297,7 +298,7 @@ class Pooling2DGrad:
     def __call__(self, gy: Operand, x: Operand) -> Variable:
         """The gradient of x (N, C, H, W), from that of its pooling, gy (N, C, OH, OW)."""
         y = self.pooling(x)
-        gy, x = as_variable(gy), as_variable(x)
+        gy, x = operand("Pooling2DGrad", "gy", gy), operand("Pooling2DGrad", "x", x)
         if gy.shape != y.shape:
             raise ValueError(f"Pooling2DGrad: gy has shape {gy.shape}; expected {y.shape}")
         return self.pooling.vjp(VARIABLES.xp, gy, x, y)
@@ -318,14 +319,14 @@ class AveragePooling(
         x = arrays.floating(x)
         windows = self.windows("average_pooling", x)
         padded = windows.padded(x)
-        y = np.zeros((*x.shape[:2], *windows.places), x.dtype)
+        y = np.zeros((*x.shape[:2], *windows.places), np.result_type(x, np.float32))
         for _, _, there in windows:
             y += padded[there]
-        return as_array(y / math.prod(windows.kernel))
+        return (y / math.prod(windows.kernel)).astype(x.dtype, copy=False)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         kernel = self.windows("average_pooling", x).kernel
-        share = self.spread(xp, gy / math.prod(kernel))
+        share = self.spread(xp, wide(xp, gy) / math.prod(kernel))
         col = xp.broadcast_to(share, (*gy.shape[:2], *kernel, *gy.shape[2:]))
         return self.returned(xp, col, x)
 
@@ -397,7 +398,7 @@ def conv2d_simple(
     x: Operand, W: Operand, b: Operand | None = None, stride: Pair = 1, pad: Pair = 0
 ) -> Variable:
     """The same as `conv2d`, made of `im2col` and a matrix product."""
-    x, kernels = as_variable(x), as_variable(W)
+    x, kernels = operand("conv2d_simple", "x", x), operand("conv2d_simple", "W", W)
     o, c, kh, kw = four_axes("conv2d_simple", "W", kernels.shape, "(O, C, KH, KW)")
     windows = Windows("conv2d_simple", x.shape, (kh, kw), stride, pad)
     y = matmul(im2col(x, (kh, kw), stride, pad), transpose(reshape(kernels, (o, c * kh * kw))))
@@ -422,7 +423,7 @@ def pooling(x: Operand, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> V
 
 def pooling_simple(x: Operand, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> Variable:
     """The same as `pooling`, made of `im2col` and `max`."""
-    x = as_variable(x)
+    x = operand("pooling_simple", "x", x)
     Pooling(kernel_size, stride, pad).windows("pooling_simple", x.data)
     inside = arrays.im2col(np.ones((1, 1, *x.shape[2:]), np.bool_), kernel_size, stride, pad, False)
     return max_over(where(inside, im2col(x, kernel_size, stride, pad, False), -math.inf), (2, 3))
@@ -481,7 +482,7 @@ def col2im(
 def _biased(who: str, y: Variable, b: Operand | None) -> Variable:
     if b is None:
         return y
-    b = as_variable(b)
+    b = operand(who, "b", b)
     if b.shape != y.shape[1:2]:
         raise ValueError(f"{who}: b has shape {b.shape}; expected {y.shape[1:2]}, one for each channel")
     return add(y, reshape(b, (*b.shape, 1, 1)))

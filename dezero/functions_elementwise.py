@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import as_array
+from dezero.arrays import as_array, number
 from dezero.contract import (
     ABOVE_MINUS_ONE,
     AT_BOUNDS,
@@ -312,7 +312,7 @@ class LeakyReLU(
     """x where it is positive, slope · x elsewhere."""
 
     def __init__(self, slope: float = 0.2) -> None:
-        self.slope = slope
+        self.slope: float = number("leaky_relu", "slope", slope)
 
     def forward(self, x: Array) -> Array:
         return arrays.where(x > 0, x, x * self.slope)
@@ -331,12 +331,16 @@ class Clip(
 ):
     """x, but not below x_min and not above x_max."""
 
-    def __init__(self, x_min: float, x_max: float) -> None:
-        self.x_min = x_min
-        self.x_max = x_max
+    def __init__(self, x_min: float | None, x_max: float | None) -> None:
+        self.x_min: float = -math.inf if x_min is None else number("clip", "x_min", x_min)
+        self.x_max: float = math.inf if x_max is None else number("clip", "x_max", x_max)
 
     def forward(self, x: Array) -> Array:
-        return as_array(np.clip(x, self.x_min, self.x_max))
+        low = (
+            None if self.x_min == -math.inf else self.x_min
+        )  # an infinity would make integers floating
+        high = None if self.x_max == math.inf else self.x_max
+        return as_array(np.clip(x, low, high))
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         if self.x_min >= self.x_max:  # constant, also at the bounds
@@ -402,7 +406,9 @@ class AsType(
     """The same values in another element type."""
 
     def __init__(self, dtype: np.dtype[np.generic]) -> None:
-        self.dtype = dtype
+        self.dtype: np.dtype[np.generic] = np.dtype(dtype)
+        if self.dtype.kind in "SUVMm":
+            raise TypeError(f"astype: dtype is {self.dtype}; expected one of numbers")
 
     def forward(self, x: Array) -> Array:
         return arrays.astype(x, self.dtype)
@@ -524,8 +530,8 @@ def leaky_relu(x: Operand, slope: float = 0.2) -> Variable:
     return LeakyReLU(slope)(x)
 
 
-def clip(x: Operand, x_min: float, x_max: float) -> Variable:
-    """x, but not below x_min and not above x_max. Its derivative at the bounds is 1."""
+def clip(x: Operand, x_min: float | None, x_max: float | None) -> Variable:
+    """x, but not below x_min and not above x_max; None is no bound. Its derivative at bounds is 1."""
     return Clip(x_min, x_max)(x)
 
 

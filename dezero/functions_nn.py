@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from dezero.arrays import Axes, as_array
+from dezero.arrays import Axes, as_array, broadcasts, number
 from dezero.config import Config
 from dezero.contract import (
     AT_DELTA,
@@ -21,7 +21,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import get_item, matmul, mean, mul, sum
+from dezero.core import get_item, matmul, mean, mul, operand, sum
 from dezero.functions_array import log_softmax
 from dezero.functions_elementwise import (
     clip,
@@ -35,7 +35,7 @@ from dezero.functions_elementwise import (
     tanh,
     where,
 )
-from dezero.graph import Operand, Variable, as_variable, values
+from dezero.graph import Operand, Variable, values
 from dezero.operation import Composite
 
 __all__ = [
@@ -104,10 +104,10 @@ class Dropout(
 
     def __init__(self, mask: Array, dropout_ratio: float = 0.5) -> None:
         self.mask = mask
-        self.dropout_ratio = dropout_ratio
+        self.dropout_ratio: float = number("dropout", "dropout_ratio", dropout_ratio)
 
     def __call__(self, x: Operand) -> Variable:
-        return where(self.mask, as_variable(x) / (1.0 - self.dropout_ratio), 0.0)
+        return where(self.mask, operand("dropout", "x", x) / (1.0 - self.dropout_ratio), 0.0)
 
 
 def dropout(x: Operand, dropout_ratio: float = 0.5) -> Variable:
@@ -120,9 +120,9 @@ def dropout(x: Operand, dropout_ratio: float = 0.5) -> Variable:
 
     Source: N. Srivastava et al., "Dropout", JMLR 2014.
     """
-    if not 0 <= dropout_ratio < 1:
+    if not 0 <= number("dropout", "dropout_ratio", dropout_ratio) < 1:
         raise ValueError(f"dropout: dropout_ratio is {dropout_ratio}; expected 0 <= ratio < 1")
-    x = as_variable(x)
+    x = operand("dropout", "x", x)
     if not Config.train:
         return x
     return Dropout(np.random.random(x.shape) >= dropout_ratio, dropout_ratio)(x)
@@ -143,7 +143,7 @@ class EmbedID(
 
 def embed_id(x: Operand, W: Operand) -> Variable:
     """The rows of W (V, D) that the integers x (…) name: of shape (…, D)."""
-    return EmbedID(values(x))(W)
+    return EmbedID(_array("embed_id", "x", x))(W)
 
 
 # ---------------------------------------------------------------------------------------- Activations
@@ -165,9 +165,11 @@ class GELU(Composite, arity=1, domain=REALS, name="gelu"):
     """x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
 
     def __call__(self, x: Operand) -> Variable:
-        x = as_variable(x)
-        # (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh u rounds to -1.
-        return x * sigmoid(x * (1.0 + square(x) * 0.044715) * (2.0 * math.sqrt(2.0 / math.pi)))
+        x = operand("gelu", "x", x)
+        # (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh u rounds to -1. From ±60 on
+        # it is 0 or 1 in every element type; there x³ would overflow, and the gradient be 0 · ∞.
+        near = clip(x, -60.0, 60.0)
+        return x * sigmoid(near * (1.0 + square(near) * 0.044715) * (2.0 * math.sqrt(2.0 / math.pi)))
 
 
 def gelu(x: Operand) -> Variable:
@@ -180,7 +182,7 @@ def gelu(x: Operand) -> Variable:
 
 def sigmoid_simple(x: Operand) -> Variable:
     """1 / (1 + e⁻ˣ), made of simpler functions: it overflows where `sigmoid` does not."""
-    return 1.0 / (1.0 + exp(-as_variable(x)))
+    return 1.0 / (1.0 + exp(-operand("sigmoid_simple", "x", x)))
 
 
 def softmax_simple(x: Operand, axis: int = 1) -> Variable:
@@ -228,10 +230,10 @@ class BatchNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every channel."""
 
     def __init__(self, eps: float = 2e-5) -> None:
-        self.eps = eps
+        self.eps: float = number("batch_norm", "eps", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
-        x = as_variable(x)
+        x = operand("batch_norm", "x", x)
         standardized = _standardized(x, _but_channels(x), self.eps)
         return _channels(gamma, x) * standardized + _channels(beta, x)
 
@@ -242,7 +244,7 @@ def _but_channels(x: Variable) -> tuple[int, ...]:
 
 def _channels(parameter: Operand, x: Variable) -> Variable:
     """A number for each channel, so that it broadcasts to x."""
-    parameter = as_variable(parameter)
+    parameter = operand("batch_norm", "a parameter", parameter)
     return parameter.reshape(*parameter.shape, *(1,) * (x.ndim - 2))
 
 
@@ -269,10 +271,14 @@ def batch_norm(
 
     Raises:
         ValueError: x has fewer than two axes, or no elements in training, or the shapes do not fit.
+        TypeError: A running statistic is no array, which could be changed in place.
 
     Source: S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015.
     """
-    x, gamma, beta = as_variable(x), as_variable(gamma), as_variable(beta)
+    who = "batch_norm"
+    decay, eps = number(who, "decay", decay), number(who, "eps", eps)
+    x, gamma, beta = operand(who, "x", x), operand(who, "gamma", gamma), operand(who, "beta", beta)
+    _check_statistics(mean=mean, var=var)
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x has shape {x.shape}; expected (N, C, …)")
     shapes = {"gamma": gamma.shape, "beta": beta.shape, "mean": mean.shape, "var": var.shape}
@@ -280,8 +286,8 @@ def batch_norm(
         if shape != (x.shape[1],):
             raise ValueError(f"batch_norm: {name} has shape {shape}; expected {(x.shape[1],)}")
     if not Config.train:
-        centre, scale = as_variable(mean), as_variable(np.sqrt(var + var.dtype.type(eps)))
-        standardized = (x - _channels(centre, x)) / _channels(scale, x)
+        scale = as_array(np.sqrt(var + var.dtype.type(eps)))
+        standardized = (x - _channels(mean, x)) / _channels(scale, x)
         return _channels(gamma, x) * standardized + _channels(beta, x)
     if x.size == 0:
         raise ValueError(
@@ -299,6 +305,15 @@ def batch_norm(
 batch_nrom = batch_norm
 
 
+def _check_statistics(**statistics: object) -> None:
+    for name, x in statistics.items():
+        if not isinstance(x, np.ndarray):
+            raise TypeError(
+                f"batch_norm: {name} is of type {type(x).__name__}; expected an ndarray, "
+                "such as np.zeros for the mean and np.ones for the variance"
+            )
+
+
 class LayerNorm(
     Composite,
     arity=3,
@@ -309,10 +324,10 @@ class LayerNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every row."""
 
     def __init__(self, eps: float = 1e-5) -> None:
-        self.eps = eps
+        self.eps: float = number("layer_norm", "eps", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
-        return gamma * _standardized(as_variable(x), -1, self.eps) + beta
+        return gamma * _standardized(operand("layer_norm", "x", x), -1, self.eps) + beta
 
 
 def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> Variable:
@@ -330,9 +345,28 @@ def _length(x: Variable) -> int:
     return len(x) if x.ndim else 1
 
 
+def _array(who: str, name: str, x: Operand) -> Array:
+    """What ``x`` holds, or the array that can be made of a list."""
+    array = values(x)
+    if array.dtype == object:
+        raise TypeError(f"{who}: {name} is of type {type(x).__name__}; expected an array")
+    return array
+
+
+def _difference(who: str, x0: Operand, x1: Operand) -> Variable:
+    """x0 - x1, of the shape of x0."""
+    x0, x1 = operand(who, "x0", x0), operand(who, "x1", x1)
+    if not broadcasts(x1.shape, x0.shape):  # NumPy makes (N, N) of (N, 1) and (N,)
+        raise ValueError(
+            f"{who}: x0 has shape {x0.shape}, x1 {x1.shape}; expected the same, or an x1 that "
+            "broadcasts to the shape of x0"
+        )
+    return x0 - x1
+
+
 def _shaped(function: str, t: Operand, x: Variable) -> Variable:
     """``t``, in the shape of x."""
-    t = as_variable(t)
+    t = operand(function, "t", t)
     if t.size != x.size:
         raise ValueError(f"{function}: t has shape {t.shape}; expected {x.shape}")
     return t.reshape(x.shape)
@@ -342,12 +376,16 @@ class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_
     """Σ (x0 - x1)² / len(x0)."""
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
-        difference = as_variable(x0) - x1
+        difference = _difference("mean_squared_error", x0, x1)
         return sum(square(difference)) / _length(difference)
 
 
 def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
-    """Σ (x0 - x1)² / len(x0)."""
+    """Σ (x0 - x1)² / len(x0).
+
+    Raises:
+        ValueError: x1 is not of the shape of x0, and does not broadcast to it.
+    """
     return MeanSquaredError()(x0, x1)
 
 
@@ -361,10 +399,12 @@ class Huber(
     """Σ h(x0 - x1) / len(x0); h(d) is d² / 2 up to delta, and grows by delta from there."""
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = delta
+        self.delta: float = number("huber", "delta", delta)
+        if not self.delta > 0:
+            raise ValueError(f"huber: delta is {delta}; expected delta > 0")
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
-        difference = as_variable(x0) - x1
+        difference = _difference("huber", x0, x1)
         bounded = clip(difference, -self.delta, self.delta)
         return sum(bounded * (difference - 0.5 * bounded)) / _length(difference)
 
@@ -373,12 +413,10 @@ def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
     """Σ h(x0 - x1) / len(x0), with h(d) = d² / 2 up to |d| = delta, delta · (|d| - delta / 2) beyond.
 
     Raises:
-        ValueError: ``delta`` is not positive.
+        ValueError: ``delta`` is not positive; or x1 does not broadcast to the shape of x0.
 
     Source: P. J. Huber, "Robust Estimation of a Location Parameter", 1964.
     """
-    if not delta > 0:
-        raise ValueError(f"huber: delta is {delta}; expected delta > 0")
     return Huber(delta)(x0, x1)
 
 
@@ -391,7 +429,7 @@ class SoftmaxCrossEntropy(
         self.t = t
 
     def __call__(self, x: Operand) -> Variable:
-        x = as_variable(x)
+        x = operand("softmax_cross_entropy", "x", x)
         picked = get_item(log_softmax(x, 1), (np.arange(len(x)), self.t))
         return -sum(picked) / len(x)
 
@@ -408,11 +446,11 @@ def softmax_cross_entropy(x: Operand, t: Operand) -> Variable:
         TypeError: The labels are no integers.
         IndexError: A label is not within 0 … C - 1.
     """
-    x, labels = as_variable(x), values(t).reshape(-1)
+    x, given = operand("softmax_cross_entropy", "x", x), _array("softmax_cross_entropy", "t", t)
+    labels = given.reshape(-1)
     if x.ndim != 2 or len(labels) != len(x):
         raise ValueError(
-            f"softmax_cross_entropy: x has shape {x.shape}, t {values(t).shape}; "
-            "expected (N, C) and (N,)"
+            f"softmax_cross_entropy: x has shape {x.shape}, t {given.shape}; expected (N, C) and (N,)"
         )
     if labels.dtype.kind not in "iu":
         raise TypeError(f"softmax_cross_entropy: t holds {labels.dtype}; expected integers")
@@ -429,7 +467,8 @@ class SigmoidCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMP
     """Σ ((1 - t) softplus(x) + t softplus(-x)) / len(x)."""
 
     def __call__(self, x: Operand, t: Operand) -> Variable:
-        x, t = as_variable(x), as_variable(t)
+        x = operand("sigmoid_cross_entropy", "x", x)
+        t = _shaped("sigmoid_cross_entropy", t, x)
         return sum((1.0 - t) * softplus(x) + t * softplus(-x)) / _length(x)
 
 
@@ -443,15 +482,15 @@ def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
     Raises:
         ValueError: There are not as many ``t`` as scores.
     """
-    x = as_variable(x)
-    return SigmoidCrossEntropy()(x, _shaped("sigmoid_cross_entropy", t, x))
+    return SigmoidCrossEntropy()(x, t)
 
 
 class BinaryCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=PROBABILITIES):
     """Σ -(t log p + (1 - t) log(1 - p)) / len(p)."""
 
     def __call__(self, p: Operand, t: Operand) -> Variable:
-        p, t = as_variable(p), as_variable(t)
+        p = operand("binary_cross_entropy", "p", p)
+        t = _shaped("binary_cross_entropy", t, p)
         limits = np.finfo(p.dtype.name if p.dtype.kind == "f" else "float64")
         p = clip(p, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
         return -sum(t * log(p) + (1.0 - t) * log1p(-p)) / _length(p)
@@ -467,8 +506,7 @@ def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
     Raises:
         ValueError: There are not as many ``t`` as probabilities.
     """
-    p = as_variable(p)
-    return BinaryCrossEntropy()(p, _shaped("binary_cross_entropy", t, p))
+    return BinaryCrossEntropy()(p, t)
 
 
 def accuracy(y: Operand, t: Operand) -> Variable:
@@ -477,7 +515,7 @@ def accuracy(y: Operand, t: Operand) -> Variable:
     Raises:
         ValueError: y is not of shape (N, C), or there are not N labels.
     """
-    scores, labels = values(y), values(t)
+    scores, labels = _array("accuracy", "y", y), _array("accuracy", "t", t)
     if scores.ndim != 2 or labels.size != len(scores):
         raise ValueError(
             f"accuracy: y has shape {scores.shape}, t {labels.shape}; expected (N, C) and (N,)"

@@ -20,6 +20,7 @@ import math
 import operator
 import os
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import ModuleType
@@ -32,14 +33,15 @@ import dezero.functions as F
 from dezero import utils
 from dezero.arrays import Shape, as_array
 from dezero.contract import Array
-from dezero.graph import Operand, Parameter, Variable, as_variable
+from dezero.core import operand
+from dezero.graph import Operand, Parameter, Variable
 
 Y = TypeVar("Y")
 C = TypeVar("C", bound=int | None)
 Y_co = TypeVar("Y_co", covariant=True)
 
-Lengths: TypeAlias = tuple[int | None, ...]
-"""A shape of which some lengths are not known yet."""
+Lengths: TypeAlias = tuple[int | str | None, ...]
+"""A shape of which some lengths are not known yet; one with a name is the same all over a layer."""
 
 
 class _Gives(Protocol[Y_co]):
@@ -93,12 +95,7 @@ class Layer:
             TypeError: An input is no operand, or ``forward`` returned something else.
         """
         assert isinstance(self, Layer)
-        xs: list[Variable] = []
-        for i, x in enumerate(inputs):
-            try:
-                xs.append(as_variable(x))
-            except TypeError as error:
-                raise TypeError(f"{type(self).__name__}: input {i}: {error}") from None
+        xs = [operand(type(self).__name__, f"input {i}", x) for i, x in enumerate(inputs)]
         inner: list[Variable] = []
         token = _given_within.set(inner)
         try:
@@ -173,6 +170,8 @@ class Layer:
     def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
         """The shape and the element type that a parameter without data will have; None for not known.
 
+        An element type that is not known must be floating all the same.
+
         Args:
             name: The name of the parameter in this very layer.
         """
@@ -214,11 +213,12 @@ class Layer:
         who = f"{type(self).__name__}.load_weights"
         places = self._places()
         arrays, wrong = archives.read_arrays(who, path)
+        named: defaultdict[int, dict[str, int]] = defaultdict(dict)  # lengths, by the id of a layer
         for key, (layer, name, p) in places.items():
             expected = (p.shape, p.dtype) if has_data(p) else layer._expected(name)
             if key not in arrays:
                 wrong.setdefault(key, "missing in the file")
-            elif difference := _difference(arrays[key], *expected):
+            elif difference := _difference(arrays[key], *expected, named[id(layer)]):
                 wrong[key] = difference
         wrong.update({key: "not expected" for key in arrays if key not in places})
         if wrong:
@@ -259,20 +259,24 @@ def has_data(parameter: Parameter) -> bool:
     return cast(object, parameter.data) is not None  # whatever its annotation says
 
 
-def _difference(x: Array, lengths: Lengths | None, dtype: np.dtype[np.generic] | None) -> str:
-    """In what an array is not as expected; empty if it is."""
+def _difference(
+    x: Array, lengths: Lengths | None, dtype: np.dtype[np.generic] | None, named: dict[str, int]
+) -> str:
+    """In what an array is not as expected; empty if it is. It may say how long what has a name is."""
     differences: list[str] = []
-    if lengths is not None and not _fits(x.shape, lengths):
-        text = ", ".join("any" if n is None else str(n) for n in lengths)
+    if lengths is not None and not _fits(x.shape, lengths, named):
+        known = [named.get(n) if isinstance(n, str) else n for n in lengths]
+        text = ", ".join("any" if n is None else str(n) for n in known)
         differences.append(f"shape {x.shape}, expected ({text}{',' * (len(lengths) == 1)})")
-    if dtype is not None and x.dtype != dtype:
-        differences.append(f"elements of {x.dtype}, expected {dtype}")
+    if x.dtype.kind != "f" if dtype is None else x.dtype != dtype:
+        differences.append(f"elements of {x.dtype}, expected {dtype or 'floating ones'}")
     return "; ".join(differences)
 
 
-def _fits(shape: Shape, lengths: Lengths) -> bool:
+def _fits(shape: Shape, lengths: Lengths, named: dict[str, int]) -> bool:
     return len(shape) == len(lengths) and all(
-        n is None or n == m for m, n in zip(shape, lengths, strict=True)
+        n is None or m == (named.setdefault(n, m) if isinstance(n, str) else n)
+        for m, n in zip(shape, lengths, strict=True)
     )
 
 
@@ -643,7 +647,7 @@ class BatchNorm(Layer):
         self.beta: Parameter = Parameter(None, name="beta")
 
     def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
-        return (None,), None
+        return ("C",), None
 
     def forward(self, x: Variable) -> Variable:
         made = has_data(self.avg_mean)
@@ -688,7 +692,7 @@ class LayerNorm(Layer):
         self.beta.data = np.zeros(size, self.dtype)
 
     def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
-        return (None,), self.dtype
+        return ("D",), self.dtype
 
     def forward(self, x: Variable) -> Variable:
         made = has_data(self.gamma)

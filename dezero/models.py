@@ -83,6 +83,7 @@ class MLP(Model):
 
     Raises:
         ValueError: There is no size, or one is not positive.
+        TypeError: There are no sizes, but something else; or the activation cannot be called.
     """
 
     def __init__(
@@ -90,8 +91,19 @@ class MLP(Model):
         fc_output_sizes: Iterable[int],
         activation: Callable[[Variable], Variable] = F.sigmoid,
     ) -> None:
+        if not callable(activation):
+            raise TypeError(
+                f"MLP: activation is of type {type(activation).__name__}; expected a function"
+            )
+        try:
+            sizes = list(fc_output_sizes)
+        except TypeError:
+            raise TypeError(
+                f"MLP: fc_output_sizes is of type {type(fc_output_sizes).__name__}; "
+                "expected a size for each layer, such as (100, 10)"
+            ) from None
         self.activation: Callable[[Variable], Variable] = activation
-        self.layers: list[L.Linear] = [L.Linear(size) for size in fc_output_sizes]
+        self.layers: list[L.Linear] = [L.Linear(size) for size in sizes]
         if not self.layers:
             raise ValueError("MLP: fc_output_sizes is empty; expected the size of at least one layer")
         for i, layer in enumerate(self.layers):

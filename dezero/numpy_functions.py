@@ -9,18 +9,52 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from dezero import functions as F
-from dezero.graph import Operand, Variable
+from dezero.graph import Operand, Variable, as_variable
 
 Computed: TypeAlias = Callable[..., object]
 
+
+def _at_least(x: Operand, dtype: type[np.floating[Any]]) -> Variable:
+    """``x`` in the element type that NumPy finds for it and ``dtype`` together."""
+    x = as_variable(x)
+    common = np.result_type(x.dtype, dtype)
+    return x if x.dtype == common else F.astype(x, common)
+
+
+def _fabs(x: Operand) -> Variable:
+    return F.abs(_at_least(x, np.float16))  # of integers NumPy makes floating numbers
+
+
+def _float_power(x: Operand, c: Operand) -> Variable:
+    return F.pow(_at_least(x, np.float64), c)
+
+
+def _ravelled(x: Operand) -> Variable:
+    return F.reshape(x, (-1,))
+
+
+def _dot(a: Operand, b: Operand) -> Variable:
+    """What np.dot is where it is no other product than ours."""
+    a, b = as_variable(a), as_variable(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return F.mul(a, b)
+    if a.ndim > 1 and b.ndim > 2:
+        raise TypeError(
+            f"np.dot on Variables of shapes {a.shape} and {b.shape}: for a stack of matrices on the "
+            "right it differs from np.matmul; use that, or call it on .data"
+        )
+    return F.matmul(a, b)
+
+
 _UFUNCS: Mapping[Computed, Computed] = {
     np.add: F.add, np.subtract: F.sub, np.multiply: F.mul, np.divide: F.div, np.negative: F.neg,
-    np.positive: F.identity, np.power: F.pow, np.float_power: F.pow, np.absolute: F.abs, np.fabs: F.abs,
+    np.positive: F.identity, np.power: F.pow, np.float_power: _float_power,
+    np.absolute: F.abs, np.fabs: _fabs,
     np.square: F.square, np.sqrt: F.sqrt, np.reciprocal: F.reciprocal,
     np.exp: F.exp, np.expm1: F.expm1, np.log: F.log, np.log1p: F.log1p, np.log2: F.log2,
     np.sin: F.sin, np.cos: F.cos, np.tan: F.tan, np.arcsin: F.arcsin, np.arccos: F.arccos,
@@ -41,10 +75,6 @@ _ON_DATA: frozenset[Computed] = frozenset(
     )
 )  # fmt: skip
 """What is computed on the data."""
-
-
-def _ravelled(x: Operand) -> Variable:
-    return F.reshape(x, (-1,))
 
 
 _FUNCTIONS: Mapping[Computed, tuple[Computed, str]] = {
@@ -73,7 +103,7 @@ _FUNCTIONS: Mapping[Computed, tuple[Computed, str]] = {
     np.where: (F.where, "condition x y"),
     np.clip: (F.clip, "a a_min a_max"),
     np.copy: (F.identity, "a"),
-    np.dot: (F.matmul, "a b"),
+    np.dot: (_dot, "a b"),
 }  # fmt: skip
 """Other functions that are recorded, with those of NumPy's parameters that ours has, in its order."""
 

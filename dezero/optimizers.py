@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from dezero.arrays import as_array
+from dezero.arrays import as_array, number
 from dezero.contract import Array
 from dezero.graph import Parameter, Variable
 
@@ -180,10 +180,26 @@ def _working(param: Parameter) -> np.dtype[np.generic]:
     return np.result_type(param.dtype, np.float32)
 
 
-def _require(holds: bool, expected: str, who: object, **given: float) -> None:
-    if not holds:
-        ((name, value),) = given.items()
+def _number(
+    who: object, name: str, given: float, holds: Callable[[float], bool], expected: str
+) -> float:
+    """``given``, if it is a number of which something holds."""
+    value = number(type(who).__name__, name, given)
+    if not holds(value):
         raise ValueError(f"{type(who).__name__}: {name} is {value}; expected {expected}")
+    return value
+
+
+def _not_negative(x: float) -> bool:
+    return 0 <= x < math.inf
+
+
+def _positive(x: float) -> bool:
+    return 0 < x < math.inf
+
+
+def _part(x: float) -> bool:
+    return 0 <= x < 1
 
 
 # ---------------------------------------------------------------------------------------------- Hooks
@@ -203,8 +219,7 @@ class WeightDecay:
     """
 
     def __init__(self, rate: float) -> None:
-        _require(0 <= rate < math.inf, "0 ≤ rate < ∞", self, rate=rate)
-        self.rate = rate
+        self.rate: float = _number(self, "rate", rate, _not_negative, "0 ≤ rate < ∞")
 
     def __call__(self, params: list[Parameter]) -> None:
         """Replace each gradient that there is by a new one."""
@@ -228,8 +243,7 @@ class ClipGrad:
     """
 
     def __init__(self, max_norm: float) -> None:
-        _require(max_norm >= 0, "max_norm ≥ 0", self, max_norm=max_norm)
-        self.max_norm = max_norm
+        self.max_norm: float = _number(self, "max_norm", max_norm, lambda x: x >= 0, "max_norm ≥ 0")
 
     def __call__(self, params: list[Parameter]) -> None:
         """If the norm is too large, replace each gradient that there is by a new one."""
@@ -306,8 +320,7 @@ class SGD(Optimizer):
 
     def __init__(self, lr: float = 0.01) -> None:
         super().__init__()
-        _require(0 <= lr < math.inf, "0 ≤ lr < ∞", self, lr=lr)
-        self.lr = lr
+        self.lr: float = _number(self, "lr", lr, _not_negative, "0 ≤ lr < ∞")
 
     def update_one(self, param: Parameter) -> None:
         def formula(g: Array) -> tuple[Array, ...]:
@@ -334,10 +347,8 @@ class MomentumSGD(Optimizer):
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
         super().__init__()
-        _require(0 <= lr < math.inf, "0 ≤ lr < ∞", self, lr=lr)
-        _require(0 <= momentum < 1, "0 ≤ momentum < 1", self, momentum=momentum)
-        self.lr = lr
-        self.momentum = momentum
+        self.lr: float = _number(self, "lr", lr, _not_negative, "0 ≤ lr < ∞")
+        self.momentum: float = _number(self, "momentum", momentum, _part, "0 ≤ momentum < 1")
 
     def update_one(self, param: Parameter) -> None:
         def formula(g: Array, v: Array) -> tuple[Array, ...]:
@@ -363,10 +374,8 @@ class AdaGrad(Optimizer):
 
     def __init__(self, lr: float = 0.001, eps: float = 1e-8) -> None:
         super().__init__()
-        _require(0 <= lr < math.inf, "0 ≤ lr < ∞", self, lr=lr)
-        _require(0 < eps < math.inf, "0 < eps < ∞", self, eps=eps)
-        self.lr = lr
-        self.eps = eps
+        self.lr: float = _number(self, "lr", lr, _not_negative, "0 ≤ lr < ∞")
+        self.eps: float = _number(self, "eps", eps, _positive, "0 < eps < ∞")
 
     def update_one(self, param: Parameter) -> None:
         def formula(g: Array, h: Array) -> tuple[Array, ...]:
@@ -394,10 +403,8 @@ class AdaDelta(Optimizer):
 
     def __init__(self, rho: float = 0.95, eps: float = 1e-6) -> None:
         super().__init__()
-        _require(0 <= rho < 1, "0 ≤ rho < 1", self, rho=rho)
-        _require(0 < eps < math.inf, "0 < eps < ∞", self, eps=eps)
-        self.rho = rho
-        self.eps = eps
+        self.rho: float = _number(self, "rho", rho, _part, "0 ≤ rho < 1")
+        self.eps: float = _number(self, "eps", eps, _positive, "0 < eps < ∞")
 
     def update_one(self, param: Parameter) -> None:
         def formula(g: Array, a: Array, b: Array) -> tuple[Array, ...]:
@@ -437,15 +444,11 @@ class Adam(Optimizer):
         self, alpha: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
     ) -> None:
         super().__init__()
-        _require(0 <= alpha < math.inf, "0 ≤ alpha < ∞", self, alpha=alpha)
-        _require(0 <= beta1 < 1, "0 ≤ beta1 < 1", self, beta1=beta1)
-        _require(0 <= beta2 < 1, "0 ≤ beta2 < 1", self, beta2=beta2)
-        _require(0 < eps < math.inf, "0 < eps < ∞", self, eps=eps)
         self.t: int = 0
-        self.alpha = alpha
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.eps = eps
+        self.alpha: float = _number(self, "alpha", alpha, _not_negative, "0 ≤ alpha < ∞")
+        self.beta1: float = _number(self, "beta1", beta1, _part, "0 ≤ beta1 < 1")
+        self.beta2: float = _number(self, "beta2", beta2, _part, "0 ≤ beta2 < 1")
+        self.eps: float = _number(self, "eps", eps, _positive, "0 < eps < ∞")
 
     @property
     def lr(self) -> float:

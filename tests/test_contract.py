@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +35,7 @@ from dezero.contract import (
     WHERE_EQUAL,
     WITHIN_ONE,
     Array,
+    Attribute,
     Smoothness,
     interval,
 )
@@ -176,6 +179,70 @@ def test_attributes_are_the_constructor_s(name: str) -> None:
     assert cls.contract.arity in (None, len(operands))
 
 
+STATISTICS = {"mean": np.zeros(3), "var": np.ones(3)}
+
+
+def by_function(
+    name: str, attributes: dict[str, Any], operands: Sequence[Array | Variable]
+) -> Sequence[Variable]:
+    """What the function gives for these attributes and operands, by the names of its parameters."""
+    function, left = getattr(F, name), list(operands)
+    given = {**attributes, **STATISTICS} if name == "batch_norm" else attributes
+    arguments: dict[str, object] = {}
+    for parameter in inspect.signature(function).parameters:
+        if parameter in given:
+            arguments[parameter] = given[parameter]
+        elif left:
+            arguments[parameter] = left if OPERATIONS[name].contract.arity is None else left.pop(0)
+    y: Variable | Sequence[Variable] = function(**arguments)
+    return [y] if isinstance(y, Variable) else y
+
+
+UNFIT: list[Any] = [  # for some attributes; others take them
+    None, 1.5, np.float32(1), "S1", (1, 1), ((1, 0),), [1], [0, 1], np.array([0, 1]),
+    Variable(np.array(0.5)), Variable(np.array([0.5, 0.25, 0.125])), Variable(np.array([0, 1])),
+]  # fmt: skip
+
+
+# F.pow takes any operand in the place of its attribute; F.dropout draws one of its own.
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"pow", "power", "dropout"}))
+def test_what_a_function_takes_its_rule_can_take(name: str) -> None:
+    attributes, operands = EXAMPLES[name]
+    refused = 0
+    for attribute, unfit, create_graph in product(attributes, UNFIT, (False, True)):
+        xs = [Variable(x) for x in operands]
+        try:
+            y = by_function(name, {**attributes, attribute: unfit}, xs)[-1]
+        except (TypeError, ValueError, IndexError):
+            refused += 1
+            continue
+        if y.dtype.kind == "f":  # not so for a choice of labels, or an element type of another kind
+            y.backward(create_graph=create_graph)
+            assert all(x.grad is not None and x.grad.shape == x.shape for x in xs)
+    assert refused or not attributes
+
+
+NUMBERS = {Attribute.REAL, Attribute.SLOPE, Attribute.EXPONENT, Attribute.EPSILON, Attribute.RATIO}
+SCALARS = {Attribute.SHIFT: "an integer", **dict.fromkeys(NUMBERS, "a number")}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_attribute_that_is_one_number_takes_no_variable_and_no_array(name: str) -> None:
+    cls = OPERATIONS[name]
+    for attribute, kind in cls.contract.attributes.items():
+        if kind not in SCALARS:
+            continue
+        for unfit in (Variable(np.array(0.5)), np.array([0.5, 0.25, 0.125]), "a", [1]):
+            expected = (
+                f"{name}: {attribute} is of type {type(unfit).__name__}; expected {SCALARS[kind]}"
+            )
+            with pytest.raises(TypeError, match=re.escape(expected)):
+                cls(**{**EXAMPLES[name][0], attribute: unfit})
+        number: Any = np.int64(1) if kind is Attribute.SHIFT else np.float64(0.5)
+        made = cls(**{**EXAMPLES[name][0], attribute: number})
+        assert type(getattr(made, attribute)) in (int, float)  # it does not widen float32
+
+
 def defaults(function: Callable[..., object]) -> dict[str, object]:
     """What may be left out in a call, and what it is then."""
     parameters = inspect.signature(function).parameters.values()
@@ -200,23 +267,11 @@ def test_what_may_be_left_out_is_the_same_for_the_simple_functions() -> None:
     assert defaults(F.Pooling2DGrad) == defaults(F.Pooling)
 
 
-STATISTICS = {"mean": np.zeros(3), "var": np.ones(3)}
-
-
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"power", "dropout"}))  # one draws its mask
 def test_a_function_hands_its_attributes_and_operands_on(name: str) -> None:
     attributes, operands = EXAMPLES[name]
-    function, expected = getattr(F, name), outputs(name, operands)
-    left, given = list(operands), {**attributes, **STATISTICS} if name == "batch_norm" else attributes
-    arguments: dict[str, object] = {}
-    for parameter in inspect.signature(function).parameters:
-        if parameter in given:
-            arguments[parameter] = given[parameter]
-        elif left:
-            arguments[parameter] = left if OPERATIONS[name].contract.arity is None else left.pop(0)
-    y: Variable | Sequence[Variable] = function(**arguments)
-    found = [y] if isinstance(y, Variable) else y
-    for one, other in zip(found, expected, strict=True):
+    expected = outputs(name, operands)
+    for one, other in zip(by_function(name, attributes, operands), expected, strict=True):
         np.testing.assert_array_equal(one.data, other.data, strict=True)
 
 

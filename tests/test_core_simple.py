@@ -315,6 +315,19 @@ def test_a_seed_that_was_set() -> None:
         y.backward()
 
 
+def test_a_gradient_of_another_shape_is_not_added_to() -> None:
+    x, other = var(1, 2, 3), var(5)
+    square(x).backward()
+    x.data = np.array(2.0)
+    with pytest.raises(ValueError, match=re.escape("grad has shape (3,); expected (), as x has; call")):
+        (x * other).backward()
+    assert_allclose(grad(x), [2, 4, 6])
+    assert other.grad is None
+    x.cleargrad()
+    (x * other).backward()
+    assert_allclose(grad(x), 5)
+
+
 def test_intermediates_keep_a_gradient_on_request_only() -> None:
     x = var(3)
     a = x * x

@@ -175,7 +175,7 @@ def test_batch_size(loader: type[DataLoader], batch_size: int) -> None:
 def test_batch_size_is_an_integer() -> None:
     assert DataLoader(TEN, np.int64(4)).max_iter == 3  # type: ignore[arg-type]  # an int at run time
     wrong: Any = 2.5
-    with pytest.raises(TypeError, match="float"):
+    with pytest.raises(TypeError, match="DataLoader: batch_size is of type float; expected an integer"):
         DataLoader(TEN, wrong)
 
 

@@ -547,3 +547,42 @@ def test_plain_arrays_and_numbers_are_operands() -> None:
     assert F.sum(np.ones((2, 3)), axis=0).data.tolist() == [2.0, 2.0, 2.0]
     assert F.matmul(np.ones((2, 3)), np.ones(3)).data.tolist() == [3.0, 3.0]
     assert F.sin(np.float32(0)).dtype == np.float32
+
+
+MANY: dict[str, Callable[[Variable], Variable]] = {
+    "mean": F.mean,
+    "max": F.max,
+    "min": F.min,
+    "var": F.var,
+    "logsumexp": F.logsumexp,
+    "log_softmax": lambda x: F.log_softmax(x, 0)[0] * 3.0,
+    "softmax": lambda x: F.softmax(x, 0)[:2] * 1e4,
+    "pooling": lambda x: F.pooling(F.reshape(x, (1, 1, 250, 280)), (250, 280)),
+    "average_pooling": lambda x: F.average_pooling(F.reshape(x, (1, 1, 250, 280)), (250, 280)),
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", MANY)
+def test_float16_counts_beyond_its_largest_number(name: str, create_graph: bool) -> None:
+    found: list[Variable] = []
+    for dtype in (np.float16, np.float64):
+        x = Variable(np.full(70000, 100.0, dtype))
+        if name == "var":
+            x.data[::2] = 99.0
+        y = MANY[name](x)
+        y.backward(create_graph=create_graph)
+        assert x.grad is not None
+        assert y.dtype == x.grad.dtype == dtype
+        found += [y, x.grad]
+    values = [v.data.astype(np.float64) for v in found]
+    for one, exact in zip(values[:2], values[2:], strict=True):
+        np.testing.assert_allclose(one, exact, 4e-3, atol=2.0**-25)  # half of the least number
+
+
+def test_a_mean_s_gradient_is_rounded_once() -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        x = Variable(np.ones(49, dtype))
+        F.mean(x).backward()
+        assert x.grad is not None
+        assert x.grad.data[0] == dtype(1) / dtype(49)

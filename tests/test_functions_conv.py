@@ -558,6 +558,13 @@ def test_errors(call: Callable[[], Variable], text: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("function", [F.conv2d, F.deconv2d, F.conv2d_simple])
+def test_a_bias_that_is_no_operand(function: Callable[..., Variable]) -> None:
+    kernels = np.ones((2, 2, 2, 2))
+    with pytest.raises(TypeError, match=f"^{function.__name__}: b: str is no operand; expected"):
+        function(np.ones((1, 2, 4, 4)), kernels, "b")
+
+
 def test_errors_name_the_operation_and_its_operands() -> None:
     with pytest.raises(ValueError, match="channels") as caught:
         F.conv2d(X.astype(np.float32), K[:, :2])

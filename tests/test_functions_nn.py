@@ -177,6 +177,41 @@ def test_activations(f: Callable[[Variable], Variable], x: float, value: float, 
         close(pulled(y, given)[0], [slope], rtol)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "far"), [("float16", 300), ("float16", 6e4), ("float32", 3e38), ("float64", 1e308)]
+)
+def test_gelu_far_from_zero(dtype: str, far: float) -> None:
+    x = Variable(np.array([far, -far], dtype))
+    y = F.gelu(x)
+    y.backward(create_graph=True)
+    assert y.data.tolist() == [float(x.data[0]), 0]
+    assert x.grad is not None
+    assert x.grad.data.tolist() == [1, 0]
+    assert grad(x.grad, [x])[0].data.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_gelu_and_its_derivatives_in_each_element_type(dtype: str) -> None:
+    x = Variable(np.linspace(-3, 6, 91, dtype=dtype))
+    y = F.gelu(x)
+    (slope,) = grad(y, [x], create_graph=True)
+    (curvature,) = grad(slope, [x])
+    # The formulas written out, in a wider type: the gate s(u) with u = c (v + 0.044715 v³); r is 1 - s.
+    v = x.data.astype(np.longdouble)
+    c = 2 * math.sqrt(2 / math.pi)
+    s, r = (1 / (1 + np.exp(sign * c * (v + 0.044715 * v**3))) for sign in (-1, 1))
+    du, ddu = c * (1 + 3 * 0.044715 * v**2), c * 6 * 0.044715 * v
+    ds, dds = s * r, s * r * (r - s)
+    within = 8 * float(np.finfo(dtype).eps)
+    for found, expected in (
+        (y, v * s),
+        (slope, s + v * ds * du),
+        (curvature, 2 * ds * du + v * (dds * du**2 + ds * ddu)),
+    ):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.data, expected, within, within)
+
+
 def test_gelu_is_nearly_x_times_the_normal_distribution() -> None:
     x = np.linspace(-6, 6, 101)
     exact = [a * (1 + math.erf(a / math.sqrt(2))) / 2 for a in x]
@@ -401,6 +436,28 @@ def test_mean_squared_error_divides_by_the_length() -> None:
     close(F.mean_squared_error(np.array([1, 2]), np.array([3, 3])), 2.5)
 
 
+@pytest.mark.parametrize("loss", [F.mean_squared_error, F.huber])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((4, 1), (4,)), ((4,), (4, 1)), ((3,), (4, 3)), ((), (4,)), ((1, 3), (4, 3)), ((4,), (3,))],
+)
+def test_a_loss_of_shapes_that_would_stretch_the_first(
+    loss: Callable[[Array, Array], Variable], first: tuple[int, ...], second: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - the whole text is compared
+        loss(np.ones(first), np.ones(second))
+    assert str(raised.value) == (
+        f"{loss.__name__}: x0 has shape {first}, x1 {second}; expected the same, or an x1 that "
+        "broadcasts to the shape of x0"
+    )
+
+
+@pytest.mark.parametrize("loss", [F.mean_squared_error, F.huber])
+def test_a_loss_stretches_the_second(loss: Callable[[Array, Array | float], Variable]) -> None:
+    for x1 in (X[:1], X[0], X[:, :1], 0.5):
+        close(loss(X, x1), loss(X, np.broadcast_to(x1, X.shape)).data)
+
+
 def test_huber_is_a_parabola_and_then_a_line() -> None:
     d = np.array([-3.0, -2.0, -0.5, 0.0, 0.5, 2.0, 3.0, 1e200])
     for x, sign in ((var(d), 1.0), (var(-d), -1.0)):
@@ -566,3 +623,55 @@ def test_accuracy() -> None:
         F.accuracy(scores, np.array([1, 0, 0]))
     with pytest.raises(ValueError, match=r"accuracy: y has shape \(2,\), t \(2,\)"):
         F.accuracy(scores[0], np.array([1, 0]))
+
+
+# ------------------------------------------------------------------------------------ what is refused
+
+
+NO_OPERANDS: list[tuple[Callable[[Any], object], str]] = [
+    (F.dropout, "dropout: x: list is no operand; expected a Variable"),
+    (lambda x: F.sigmoid_cross_entropy(x, X), "sigmoid_cross_entropy: x: list is no operand"),
+    (lambda t: F.sigmoid_cross_entropy(X, t), "sigmoid_cross_entropy: t: list is no operand"),
+    (lambda p: F.binary_cross_entropy(p, X), "binary_cross_entropy: p: list is no operand"),
+    (lambda t: F.binary_cross_entropy(X, t), "binary_cross_entropy: t: list is no operand"),
+    (lambda x: F.softmax_cross_entropy(x, T), "softmax_cross_entropy: x: list is no operand"),
+    (lambda x: F.mean_squared_error(x, X), "mean_squared_error: x0: list is no operand"),
+    (lambda x: F.huber(X, x), "huber: x1: list is no operand"),
+    (lambda x: F.batch_norm(X, x, X[0], X[0], X[0]), "batch_norm: gamma: list is no operand"),
+    (lambda x: F.layer_norm(x, X[0], X[0]), "layer_norm: x: list is no operand"),
+    (F.gelu, "gelu: x: list is no operand"),
+    (F.sigmoid_simple, "sigmoid_simple: x: list is no operand"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), NO_OPERANDS)
+def test_functions_made_of_others_say_what_is_no_operand(
+    function: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        function([1.0])
+
+
+NO_ARRAYS: list[tuple[Callable[[Any], object], str]] = [
+    (lambda t: F.softmax_cross_entropy(X, t), "softmax_cross_entropy: t is of type NoneType"),
+    (lambda t: F.accuracy(X, t), "accuracy: t is of type NoneType"),
+    (lambda y: F.accuracy(y, T), "accuracy: y is of type NoneType"),
+    (lambda x: F.embed_id(x, X), "embed_id: x is of type NoneType"),
+    (lambda m: F.batch_norm(X, X[0], X[0], m, X[0]), "batch_norm: mean is of type NoneType"),
+    (lambda v: F.batch_norm(X, X[0], X[0], X[0], v), "batch_norm: var is of type NoneType"),
+    (lambda d: F.batch_norm(X, X[0], X[0], X[0], X[0], d), "batch_norm: decay is of type NoneType"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), NO_ARRAYS)
+def test_functions_made_of_others_say_what_is_no_array(
+    function: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}; expected"):
+        function(None)
+
+
+def test_labels_may_come_as_a_list() -> None:
+    labels: Any = T.tolist()
+    close(F.softmax_cross_entropy(X, labels), F.softmax_cross_entropy(X, T).data)
+    close(F.accuracy(X, labels), F.accuracy(X, T).data)

@@ -8,11 +8,13 @@ import inspect
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import weakref
 import zipfile
 from collections.abc import Callable, Generator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -784,7 +786,28 @@ def test_all_that_does_not_fit_is_listed_and_nothing_is_loaded(tmp_path: Path) -
         (
             LayerNorm(),
             {"gamma": ones(3), "beta": ones(1, 3)},
-            ["beta: shape (1, 3), expected (any,)"],
+            ["beta: shape (1, 3), expected (3,)"],
+        ),
+        (
+            LayerNorm(),
+            {"gamma": ones(1, 3), "beta": ones(4)},
+            ["gamma: shape (1, 3), expected (any,)"],
+        ),
+        (LayerNorm(), {"gamma": ones(3), "beta": ones(4)}, ["beta: shape (4,), expected (3,)"]),
+        (
+            BatchNorm(),
+            {
+                "avg_mean": np.zeros(3, np.int64),
+                "avg_var": ones(4),
+                "gamma": np.array(["a", "b", "c"]),
+                "beta": np.zeros(2, np.complex128),
+            },
+            [
+                "avg_mean: elements of int64, expected floating ones",
+                "avg_var: shape (4,), expected (3,)",
+                "gamma: elements of <U1, expected floating ones",
+                "beta: shape (2,), expected (3,); elements of complex128, expected floating ones",
+            ],
         ),
     ],
 )
@@ -800,6 +823,16 @@ def test_layers_know_what_their_parameters_will_be(
     assert not has_data(next(layer.params()))
 
 
+def test_lengths_are_common_within_a_layer_not_among_layers(tmp_path: Path) -> None:
+    net, other = Layer(), Layer()
+    for size, name in enumerate(("first", "second"), 3):
+        setattr(net, name, BatchNorm())
+        setattr(other, name, BatchNorm())
+        getattr(other, name)(ones(2, size, dtype=np.float64))
+    net.load_weights(saved(other, tmp_path / "w"))
+    assert [p.shape for p in net.params()] == [(3,)] * 4 + [(4,)] * 4
+
+
 def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     np.savez(path, W=np.array([None], object), b=ones(2))
@@ -808,6 +841,49 @@ def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
         layer.load_weights(path)
     assert layer.b is not None
     assert layer.b.data.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (281474976710656,), }",
+            "W: 8 bytes, expected the 1125899906842624 of float32[281474976710656]",
+        ),
+        (
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }",
+            "W: 8 bytes, expected the 4 of float32[1]",
+        ),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (2,", "W: "),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -1), }", "W: "),
+        ("{'descr': '|V0', 'fortran_order': False, 'shape': (10**30, 8), }", "W: "),
+        ("(" * 300, "W: "),
+    ],
+)
+def test_headers_that_are_wrong(header: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    text = header.encode() + b"\n"
+    member = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(8)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("W.npy", member)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Linear(2, nobias=True).load_weights(path)
+
+
+def test_versions_of_the_format(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    for version, fits in (((1, 0), True), ((2, 0), True), ((3, 0), False)):
+        member = BytesIO()
+        np.lib.format.write_array(member, ones(1, 2), version)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("W.npy", member.getvalue())
+        layer = Linear(2, nobias=True)
+        if fits:
+            layer.load_weights(path)
+            assert layer.W.data.tolist() == [[1, 1]]
+        else:
+            with pytest.raises(ValueError, match=re.escape("version (3, 0) of the format, expected")):
+                layer.load_weights(path)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ def test_the_activation_of_an_mlp() -> None:
         MLP(())
     with pytest.raises(ValueError, match="Linear: out_size is 0"):
         MLP((3, 0))
+    with pytest.raises(TypeError, match="MLP: fc_output_sizes is of type int; expected a size"):
+        MLP(anything(3))
+    with pytest.raises(TypeError, match="MLP: activation is of type str; expected a function"):
+        MLP((3, 2), activation=anything("relu"))
 
 
 def test_sequential(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "pad": lambda x: np.pad(x, ((1, 0), (0, 2))),
     "where": lambda x: np.where(X > 0.3, x, 0.0),
     "clip": lambda x: np.clip(x, 0.2, 0.6),
+    "clip from below": lambda x: np.clip(x, 0.2, None),
+    "clip from above": lambda x: np.clip(x, None, 0.6),
     "copy": lambda x: np.copy(x),
     "dot": lambda x: np.dot(x, X.T),
     "matmul": lambda x: np.matmul(X.T, x),
@@ -76,6 +78,48 @@ def test_a_ufunc_takes_arrays_and_numbers_on_either_side(ufunc: Call) -> None:
         np.testing.assert_array_equal(y.data, ufunc(*arrays))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float16", "float32"])
+@pytest.mark.parametrize(
+    "ufunc", [u for u in UFUNCS if u is not np.reciprocal], ids=lambda u: u.__name__
+)
+def test_a_ufunc_gives_the_element_type_that_numpy_gives(ufunc: Call, dtype: str) -> None:
+    # np.reciprocal of integers is left out: there it is an integer, 0 but for ±1, and ours is 1 / x.
+    x = np.zeros(3, dtype)
+    with np.errstate(divide="ignore"):
+        y = ufunc(Variable(x))
+        assert y.dtype == ufunc(x).dtype
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
+def test_float_power_is_at_least_float64(dtype: str) -> None:
+    def power(a: Any, c: Any) -> Any:  # of which NumPy's stubs know nothing
+        return np.float_power(a, c)
+
+    values = np.array([1, 2, 4], dtype)
+    x = Variable(values)
+    for c in (2, -1, np.float32(0.5), np.array([1, 2, 3])):
+        y = power(x, c)
+        assert isinstance(y, Variable)
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y.data, power(values, c))
+    assert power(2.0, x).dtype == np.float64
+
+
+DOTS = [
+    ((), ()), ((), (2, 3)), ((2, 3), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)),
+    ((2, 3), (3, 4)), ((2, 2, 3), (3, 4)), ((2, 2, 3), (3,)), ((3,), (2, 3, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), DOTS)
+def test_dot_is_numpy_s(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    a, b = np.ones(first), np.arange(1.0, 1.0 + np.prod(second, dtype=int)).reshape(second)
+    dot: Call = np.dot
+    y = dot(Variable(a), b)
+    assert isinstance(y, Variable)
+    np.testing.assert_array_equal(y.data, np.dot(a, b))
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_recorded(name: str) -> None:
     function, x = FUNCTIONS[name], Variable(X)
@@ -91,6 +135,21 @@ def test_split_gives_a_list() -> None:
     x: Any = Variable(X)
     parts = np.split(x, 3, axis=1)
     assert [part.shape for part in parts] == [(2, 1)] * 3
+    left, right = np.split(x, [1], axis=1)
+    (left.sum() + 2.0 * right.sum()).backward()
+    np.testing.assert_array_equal(x.grad.data, [[1, 2, 2]] * 2)
+
+
+def test_clip_with_one_bound_keeps_integers() -> None:
+    x: Any = Variable(np.array([1, 2, 3]))
+    for y in (np.clip(x, 2, None), np.clip(x, None, 2)):
+        assert y.dtype == x.dtype
+
+
+def test_clip_with_one_bound_has_one_kink() -> None:
+    x: Any = Variable(X)
+    np.clip(x, 0.25, None).backward()
+    np.testing.assert_array_equal(x.grad.data, X >= 0.25)
 
 
 def test_an_array_on_the_left_gives_a_variable() -> None:
@@ -144,6 +203,10 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "constant": (
         lambda x: np.pad(x, ((1, 1), (1, 1)), constant_values=2.0),
         "np.pad on Variables takes",
+    ),
+    "dot of stacks": (
+        lambda x: np.dot(x, np.ones((2, 3, 2))),
+        "np.dot on Variables of shapes (2, 3) and (2, 3, 2): for a stack of matrices on the right",
     ),
     "mode": (
         lambda x: np.pad(x, ((1, 1), (1, 1)), "edge"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import math
 import pickle
+import re
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, assert_type
@@ -628,6 +630,17 @@ def test_hyperparameters(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - the whole text is compared
         make()
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    "made", [SGD, MomentumSGD, AdaGrad, AdaDelta, Adam, WeightDecay, ClipGrad], ids=lambda m: m.__name__
+)
+def test_hyperparameters_that_are_no_numbers(made: Callable[..., object]) -> None:
+    for name in inspect.signature(made).parameters:
+        for wrong in ("a", None, [0.5], np.array([0.5, 0.5])):
+            expected = f"{made.__name__}: {name} is of type {type(wrong).__name__}; expected a number"
+            with pytest.raises(TypeError, match=re.escape(expected)):
+                made(**{name: wrong})
 
 
 def test_hyperparameters_at_the_edge() -> None:
