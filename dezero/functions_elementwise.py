@@ -336,9 +336,8 @@ class Clip(
         self.x_max: float = math.inf if x_max is None else number("clip", "x_max", x_max)
 
     def forward(self, x: Array) -> Array:
-        low = (
-            None if self.x_min == -math.inf else self.x_min
-        )  # an infinity would make integers floating
+        # None, and no infinity, which would make integers floating.
+        low = None if self.x_min == -math.inf else self.x_min
         high = None if self.x_max == math.inf else self.x_max
         return as_array(np.clip(x, low, high))
 
