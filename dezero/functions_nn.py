@@ -369,7 +369,7 @@ def _shaped(function: str, t: Operand, x: Variable) -> Variable:
     t = operand(function, "t", t)
     if t.size != x.size:
         raise ValueError(f"{function}: t has shape {t.shape}; expected {x.shape}")
-    return t.reshape(x.shape)
+    return t if t.shape == x.shape else t.reshape(x.shape)
 
 
 class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):

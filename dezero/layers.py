@@ -40,6 +40,9 @@ Y = TypeVar("Y")
 C = TypeVar("C", bound=int | None)
 Y_co = TypeVar("Y_co", covariant=True)
 
+Elements: TypeAlias = np.dtype[np.generic] | type[np.floating[Any]]
+"""An element type, or floating ones of any width."""
+
 Lengths: TypeAlias = tuple[int | str | None, ...]
 """A shape of which some lengths are not known yet; one with a name is the same all over a layer."""
 
@@ -167,10 +170,8 @@ class Layer:
             "on a GPU; call to_gpu() only if dezero.cuda.gpu_enable"
         )
 
-    def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
+    def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
         """The shape and the element type that a parameter without data will have; None for not known.
-
-        An element type that is not known must be floating all the same.
 
         Args:
             name: The name of the parameter in this very layer.
@@ -260,7 +261,7 @@ def has_data(parameter: Parameter) -> bool:
 
 
 def _difference(
-    x: Array, lengths: Lengths | None, dtype: np.dtype[np.generic] | None, named: dict[str, int]
+    x: Array, lengths: Lengths | None, elements: Elements | None, named: dict[str, int]
 ) -> str:
     """In what an array is not as expected; empty if it is. It may say how long what has a name is."""
     differences: list[str] = []
@@ -268,8 +269,11 @@ def _difference(
         known = [named.get(n) if isinstance(n, str) else n for n in lengths]
         text = ", ".join("any" if n is None else str(n) for n in known)
         differences.append(f"shape {x.shape}, expected ({text}{',' * (len(lengths) == 1)})")
-    if x.dtype.kind != "f" if dtype is None else x.dtype != dtype:
-        differences.append(f"elements of {x.dtype}, expected {dtype or 'floating ones'}")
+    if elements is np.floating:
+        if x.dtype.kind != "f":
+            differences.append(f"elements of {x.dtype}, expected floating ones")
+    elif elements is not None and x.dtype != elements:
+        differences.append(f"elements of {x.dtype}, expected {elements}")
     return "; ".join(differences)
 
 
@@ -366,7 +370,7 @@ class Linear(Layer):
         size = _known(self, "in_size", self.in_size)
         self.W.data = _drawn(xp, (size, self.out_size), size, self.dtype)
 
-    def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
+    def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
         return (self.in_size, self.out_size), self.dtype
 
     def forward(self, x: Variable) -> Variable:
@@ -426,7 +430,7 @@ class _Convolution(Layer):
         shape = self._shape(channels)
         self.W.data = _drawn(xp, shape, channels * math.prod(shape[2:]), self.dtype)
 
-    def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
+    def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
         return self._shape(self.in_channels), self.dtype
 
     def _prepare(self, x: Variable) -> None:
@@ -646,8 +650,8 @@ class BatchNorm(Layer):
         self.gamma: Parameter = Parameter(None, name="gamma")
         self.beta: Parameter = Parameter(None, name="beta")
 
-    def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
-        return ("C",), None
+    def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
+        return ("C",), np.floating
 
     def forward(self, x: Variable) -> Variable:
         made = has_data(self.avg_mean)
@@ -691,7 +695,7 @@ class LayerNorm(Layer):
         self.gamma.data = np.ones(size, self.dtype)
         self.beta.data = np.zeros(size, self.dtype)
 
-    def _expected(self, name: str) -> tuple[Lengths | None, np.dtype[np.generic] | None]:
+    def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
         return ("D",), self.dtype
 
     def forward(self, x: Variable) -> Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -270,3 +270,90 @@ def test_the_running_deviation_is_kept_from_zero_by_eps() -> None:
             np.array([[5.0]]), np.ones(1), np.zeros(1), np.array([1.0]), np.array([3.0]), eps=1.0
         )
     assert_array_equal(y.data, [[2.0]])
+
+
+X, ONE = np.ones((2, 2)), np.ones(2)
+PICTURE, KERNEL = np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1))
+UNFIT: dict[str, Callable[[Any], object]] = {
+    # what the error begins with -> a call with what is neither an array nor a number
+    "accuracy: t": lambda bad: F.accuracy(X, bad),
+    "accuracy: y": lambda bad: F.accuracy(bad, ONE),
+    "batch_norm: beta": lambda bad: F.batch_norm(X, ONE, bad, ONE, ONE),
+    "batch_norm: decay": lambda bad: F.batch_norm(X, ONE, ONE, ONE, ONE, decay=bad),
+    "batch_norm: eps": lambda bad: F.batch_norm(X, ONE, ONE, ONE, ONE, eps=bad),
+    "batch_norm: gamma": lambda bad: F.batch_norm(X, bad, ONE, ONE, ONE),
+    "batch_norm: mean": lambda bad: F.batch_norm(X, ONE, ONE, bad, ONE),
+    "batch_norm: var": lambda bad: F.batch_norm(X, ONE, ONE, ONE, bad),
+    "batch_norm: x": lambda bad: F.batch_norm(bad, ONE, ONE, ONE, ONE),
+    "batch_norm: a parameter": lambda bad: F.BatchNorm()(X, bad, ONE),
+    "binary_cross_entropy: p": lambda bad: F.binary_cross_entropy(bad, ONE),
+    "binary_cross_entropy: t": lambda bad: F.binary_cross_entropy(ONE, bad),
+    "clip: x_max": lambda bad: F.clip(X, 0.0, bad),
+    "clip: x_min": lambda bad: F.clip(X, bad, 0.0),
+    "concatenate: axis": lambda bad: F.concatenate([X, X], axis=bad),
+    "conv2d: b": lambda bad: F.conv2d(PICTURE, KERNEL, bad),
+    "conv2d_simple: W": lambda bad: F.conv2d_simple(PICTURE, bad),
+    "conv2d_simple: b": lambda bad: F.conv2d_simple(PICTURE, KERNEL, bad),
+    "conv2d_simple: x": lambda bad: F.conv2d_simple(bad, KERNEL),
+    "deconv2d: b": lambda bad: F.deconv2d(PICTURE, KERNEL, bad),
+    "dropout: dropout_ratio": lambda bad: F.dropout(X, bad),
+    "dropout: x": lambda bad: F.dropout(bad),
+    "embed_id: x": lambda bad: F.embed_id(bad, X),
+    "gelu: x": lambda bad: F.gelu(bad),
+    "huber: delta": lambda bad: F.huber(X, X, bad),
+    "huber: x0": lambda bad: F.huber(bad, X),
+    "huber: x1": lambda bad: F.huber(X, bad),
+    "layer_norm: eps": lambda bad: F.layer_norm(X, ONE, ONE, bad),
+    "layer_norm: x": lambda bad: F.layer_norm(bad, ONE, ONE),
+    "leaky_relu: slope": lambda bad: F.leaky_relu(X, bad),
+    "mean_squared_error: x0": lambda bad: F.mean_squared_error(bad, X),
+    "mean_squared_error: x1": lambda bad: F.mean_squared_error(X, bad),
+    "Pooling2DGrad: gy": lambda bad: F.Pooling2DGrad(1)(bad, PICTURE),
+    "pooling_simple: x": lambda bad: F.pooling_simple(bad, 1),
+    "pow: c": lambda bad: F.Pow(bad),
+    "roll: shift": lambda bad: F.roll(X, bad),
+    "sigmoid_cross_entropy: t": lambda bad: F.sigmoid_cross_entropy(ONE, bad),
+    "sigmoid_cross_entropy: x": lambda bad: F.sigmoid_cross_entropy(bad, ONE),
+    "sigmoid_simple: x": lambda bad: F.sigmoid_simple(bad),
+    "softmax_cross_entropy: t": lambda bad: F.softmax_cross_entropy(X, bad),
+    "softmax_cross_entropy: x": lambda bad: F.softmax_cross_entropy(bad, ONE),
+    "split: axis": lambda bad: F.split(X, 2, bad),
+    "split: sections": lambda bad: F.split(X, bad),
+}
+
+
+@pytest.mark.parametrize("who", UNFIT)
+def test_what_is_unfit_is_named_by_function_and_argument(who: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        UNFIT[who]({"no": "array"})
+    assert str(caught.value).startswith(f"{who}: ") or str(caught.value).startswith(
+        f"{who} is of type dict"
+    )
+
+
+MASK, LABELS = np.ones(2, bool), np.array([0])
+UNFIT_FOR_A_CLASS: dict[str, Callable[[Any], object]] = {
+    "BatchNorm, batch_norm: eps": lambda bad: F.BatchNorm(bad),
+    "BatchNorm, batch_norm: x": lambda bad: F.BatchNorm()(bad, ONE, ONE),
+    "BinaryCrossEntropy, binary_cross_entropy: p": lambda bad: F.BinaryCrossEntropy()(bad, ONE),
+    "Dropout, dropout: dropout_ratio": lambda bad: F.Dropout(MASK, bad),
+    "Dropout, dropout: x": lambda bad: F.Dropout(MASK)(bad),
+    "SigmoidCrossEntropy, sigmoid_cross_entropy: x": lambda bad: F.SigmoidCrossEntropy()(bad, ONE),
+    "SoftmaxCrossEntropy, softmax_cross_entropy: x": lambda bad: F.SoftmaxCrossEntropy(LABELS)(bad),
+}
+
+
+@pytest.mark.parametrize("who", UNFIT_FOR_A_CLASS)
+def test_a_class_is_named_as_its_function(who: str) -> None:
+    with pytest.raises(TypeError, match=f"^{who.partition(', ')[2]}"):
+        UNFIT_FOR_A_CLASS[who]({"no": "array"})
+
+
+def test_what_running_statistics_may_be_is_said() -> None:
+    no_array: Any = 0.0
+    with pytest.raises(TypeError) as caught:
+        F.batch_norm(X, ONE, ONE, no_array, ONE)
+    assert str(caught.value) == (
+        "batch_norm: mean is of type float; expected an ndarray, "
+        "such as np.zeros for the mean and np.ones for the variance"
+    )
