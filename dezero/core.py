@@ -270,6 +270,17 @@ _HALF = np.dtype(np.float16)
 _SINGLE = np.dtype(np.float32)
 
 
+def wide_type(x: Array) -> np.dtype[np.generic]:
+    """The element type in which to sum ``x``: its own, but float32 for float16."""
+    return np.result_type(x.dtype, _SINGLE)
+
+
+def narrowed(y: object, x: Array) -> Array:
+    """What was summed in the wide type of ``x``, in the element type of ``x``."""
+    y = as_array(y)
+    return y if y.dtype == x.dtype else y.astype(x.dtype)
+
+
 def wide(xp: Namespace[T], x: T) -> T:
     """``x``; in float32 where it is float16, in which no count and no sum above 65,504 has a place."""
     return xp.astype(x, _SINGLE) if x.dtype == _HALF else x

@@ -20,7 +20,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import AXIS_AND_KEEPDIMS, Reduction, wide
+from dezero.core import AXIS_AND_KEEPDIMS, Reduction, narrowed, wide, wide_type
 from dezero.graph import Namespace, Operand, T, Variable
 from dezero.operation import Nary, Splitting, Unary
 
@@ -280,8 +280,8 @@ class Var(Reduction, Unary, domain=NONEMPTY, saves="x", attributes=AXIS_AND_KEEP
 
     def forward(self, x: Array) -> Array:
         x = arrays.floating(x)
-        y = np.var(x, self.axis, _wide_type(x), keepdims=self.keepdims)
-        return as_array(y).astype(x.dtype, copy=False)
+        y = np.var(x, self.axis, wide_type(x), keepdims=self.keepdims)
+        return narrowed(y, x)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         n = reduced_size(x.shape, self.axis)
@@ -362,9 +362,9 @@ class LogSumExp(
         largest = np.max(x, self.axis, keepdims=True)
         shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
         with np.errstate(over="ignore"):  # beside an infinity, e^1000 may be infinite, too
-            total = np.sum(np.exp(x - shift), self.axis, keepdims=True, dtype=_wide_type(x))
+            total = np.sum(np.exp(x - shift), self.axis, keepdims=True, dtype=wide_type(x))
         with np.errstate(divide="ignore"):  # log 0 is -inf, as it should be
-            y = as_array(np.log(total) + shift).astype(x.dtype, copy=False)
+            y = narrowed(np.log(total) + shift, x)
         return y if self.keepdims else y.reshape(np.sum(y, self.axis).shape)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
@@ -408,13 +408,8 @@ def _log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return x.copy()
     shifted = x - np.max(x, axis, keepdims=True)
-    total = np.sum(np.exp(shifted), axis, keepdims=True, dtype=_wide_type(x))
-    return as_array(shifted - np.log(total)).astype(x.dtype, copy=False)
-
-
-def _wide_type(x: Array) -> np.dtype[np.generic]:
-    """The element type in which to sum: as `wide` says."""
-    return np.result_type(x.dtype, np.float32)
+    total = np.sum(np.exp(shifted), axis, keepdims=True, dtype=wide_type(x))
+    return narrowed(shifted - np.log(total), x)
 
 
 # -------------------------------------------------------------------------- The same, as functions

@@ -31,7 +31,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import add, matmul, operand, reshape, transpose, wide
+from dezero.core import add, matmul, narrowed, operand, reshape, transpose, wide, wide_type
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
 from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable
@@ -319,10 +319,10 @@ class AveragePooling(
         x = arrays.floating(x)
         windows = self.windows("average_pooling", x)
         padded = windows.padded(x)
-        y = np.zeros((*x.shape[:2], *windows.places), np.result_type(x, np.float32))
+        y = np.zeros((*x.shape[:2], *windows.places), wide_type(x))
         for _, _, there in windows:
             y += padded[there]
-        return (y / math.prod(windows.kernel)).astype(x.dtype, copy=False)
+        return narrowed(y / math.prod(windows.kernel), x)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
         kernel = self.windows("average_pooling", x).kernel

@@ -31,6 +31,7 @@ from dezero import Variable
 from dezero.contract import Array
 from dezero.verify import laws
 from dezero.verify.engines.dezero import DezeroEngine
+from dezero.verify.faults import FAULTS, planted
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import Estimate
 from dezero.verify.program import Program, Step
@@ -542,3 +543,35 @@ def test_what_is_no_number_is_an_offence_where_every_number_is_within_the_range(
         LAWS[law].check(Trial(engine, program))
     if not within:
         assert str(caught.value) == "a number is beyond the range of float32"
+
+
+def _sine(x: float, dtype: str) -> Trial[Variable]:
+    program = Program((np.array([x], dtype),), (Step("sin", (0,)),), (1,), (np.array([0.5], dtype),))
+    return Trial(DezeroEngine(), program)
+
+
+@pytest.mark.parametrize(("dtype", "cap"), [("float64", 2.0**26), ("float32", 2.0**11.5)])
+def test_the_next_wider_precision_excuses_half_of_the_digits(dtype: str, cap: float) -> None:
+    trial = _sine(0.75, dtype)
+    wider = trial.wider_to_excuse(cap)
+    assert wider is not None
+    assert wider.program.dtype.itemsize > trial.program.dtype.itemsize
+    for margin in (cap * 1.001, 1e30, np.inf, np.nan):
+        assert trial.wider_to_excuse(margin) is None
+
+
+def test_below_the_normal_numbers_no_digit_need_be_left() -> None:
+    tiny = np.finfo(np.float32).smallest_normal
+    assert _sine(float(tiny) / 4, "float32").wider_to_excuse(1e30) is not None
+    assert _sine(float(tiny) / 4, "float32").wider_to_excuse(np.inf) is None
+    assert _sine(float(tiny) * 4, "float32").wider_to_excuse(1e30) is None
+    # A direction in which only the second derivative is that small.
+    along = [np.array([2.0**-126])]
+    assert _sine(0.75, "float32").wider_to_excuse(1e30, along) is not None
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_infinite_terms_of_a_second_derivative_excuse_nothing(dtype: str) -> None:
+    with planted(FAULTS["second_infinite"]), pytest.raises(Broken) as caught:
+        LAWS["second_order"].hold(_sine(0.75, dtype))
+    assert caught.value.margin == np.inf

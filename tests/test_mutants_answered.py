@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dezero.functions as F
-from dezero import core
+from dezero import arrays, core
 from dezero.contract import REALS, Array, Shapes
 from dezero.core_simple import Function, Variable, as_array
 from dezero.graph import Namespace, T
@@ -357,3 +357,18 @@ def test_what_running_statistics_may_be_is_said() -> None:
         "batch_norm: mean is of type float; expected an ndarray, "
         "such as np.zeros for the mean and np.ones for the variance"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_float16_is_summed_in_a_wider_type(dtype: Any) -> None:
+    assert core.wide_type(np.ones(1, np.float16)) == np.float32
+    assert core.wide(arrays, np.ones(1, np.float16)).dtype == np.float32
+    x = np.random.default_rng(0).normal(size=(7, 1000)).astype(dtype)
+    assert core.wide_type(x) == dtype
+    assert core.wide(arrays, x) is x
+    shifted = x - x.max(1, keepdims=True)
+    total = np.log(np.exp(shifted).sum(1, keepdims=True))
+    # Bit for bit: one who sums in float64 has other last digits.
+    assert_array_equal(F.var(x, 1).data, np.var(x, 1), strict=True)
+    assert_array_equal(F.log_softmax(x, 1).data, shifted - total, strict=True)
+    assert_array_equal(F.logsumexp(x, 1).data, (total + x.max(1, keepdims=True))[:, 0], strict=True)

@@ -499,7 +499,8 @@ def test_what_was_applied_is_copied_as_it_was_made(
     function(*operands)
     twin = duplicate(function)
     assert (twin.outputs, twin.input_nodes, twin.saved, twin.generation) == ((), (), (), 0)
-    assert twin.attributes == function.attributes
+    assert set(vars(twin)) == set(vars(made()))
+    assert (twin.n_outputs, twin.output_types, twin.attributes) == (1, (), function.attributes)
     y = twin(*operands)
     assert (y[0] if isinstance(y, list) else y).creator is twin
 
