@@ -365,7 +365,7 @@ def verdicts_of(text: str) -> dict[str, int]:
 def test_figures_are_those_of_their_pages() -> None:
     page = (ROOT / "docs" / "figures.md").read_text("utf-8")
     assert not untrue_figures(page)
-    assert untrue_figures(page.replace("135 of 135", "134 of 135"))
+    assert untrue_figures(page.replace("139 of 139", "138 of 139"))
     assert untrue_figures(page.replace("38 proved", "39 proved"))
     home = (ROOT / "docs" / "index.md").read_text("utf-8")
     for said in re.findall(r"\d+ (?:of \d+ faults|proved, \d+ exact)", home):

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import dezero.functions as F
-from dezero import arrays, core
+from dezero import arrays, core, graph
 from dezero.contract import REALS, Array, Shapes
 from dezero.core_simple import Function, Variable, as_array
 from dezero.graph import Namespace, T
@@ -366,9 +366,27 @@ def test_only_float16_is_summed_in_a_wider_type(dtype: Any) -> None:
     x = np.random.default_rng(0).normal(size=(7, 1000)).astype(dtype)
     assert core.wide_type(x) == dtype
     assert core.wide(arrays, x) is x
+    assert core.narrowed(x, np.ones(1, np.float16)).dtype == np.float16
+    assert core.narrowed(x, x) is x
     shifted = x - x.max(1, keepdims=True)
     total = np.log(np.exp(shifted).sum(1, keepdims=True))
     # Bit for bit: one who sums in float64 has other last digits.
     assert_array_equal(F.var(x, 1).data, np.var(x, 1), strict=True)
     assert_array_equal(F.log_softmax(x, 1).data, shifted - total, strict=True)
     assert_array_equal(F.logsumexp(x, 1).data, (total + x.max(1, keepdims=True))[:, 0], strict=True)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_share_of_float16_is_in_float16(create_graph: bool) -> None:
+    for function in (F.mean, F.max, F.min):
+        x = graph.Variable(np.ones(4, np.float16))
+        function(x).backward(create_graph=create_graph)
+        assert x.grad is not None
+        assert_array_equal(x.grad.data, np.full(4, 0.25, np.float16), strict=True)
+
+
+def test_inputs_are_the_living_also_where_nothing_was_saved() -> None:
+    a, b = graph.Variable(np.ones(2)), graph.Variable(np.ones(2))
+    creator = (a + b).creator
+    assert creator is not None
+    assert creator.inputs == [a, b]
