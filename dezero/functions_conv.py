@@ -34,7 +34,7 @@ from dezero.contract import (
 from dezero.core import add, matmul, narrowed, operand, reshape, transpose, wide, wide_type
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
-from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable
+from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
 from dezero.operation import Binary, Operation, Unary
 
 __all__ = [
@@ -298,7 +298,7 @@ class Pooling2DGrad:
     def __call__(self, gy: Operand, x: Operand) -> Variable:
         """The gradient of x (N, C, H, W), from that of its pooling, gy (N, C, OH, OW)."""
         y = self.pooling(x)
-        gy, x = operand("Pooling2DGrad", "gy", gy), operand("Pooling2DGrad", "x", x)
+        gy, x = operand("Pooling2DGrad", "gy", gy), as_variable(x)
         if gy.shape != y.shape:
             raise ValueError(f"Pooling2DGrad: gy has shape {gy.shape}; expected {y.shape}")
         return self.pooling.vjp(VARIABLES.xp, gy, x, y)

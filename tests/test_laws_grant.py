@@ -570,6 +570,16 @@ def test_below_the_normal_numbers_no_digit_need_be_left() -> None:
     assert _sine(0.75, "float32").wider_to_excuse(1e30, along) is not None
 
 
+def test_a_second_derivative_below_the_normal_numbers_is_found_as_zero() -> None:
+    """-1e10 and 1e-15 of it, squared: all is normal in float32, but for a curvature of 2e-46."""
+    slope, square = Step("leaky_relu", (0,), {"slope": 1e-15}), Step("square", (1,))
+    seed = np.array(1e-16, np.float32)
+    program = Program((np.array(-1e10, np.float32),), (slope, square), (2,), (seed,))
+    trial = Trial(DezeroEngine(), program)
+    assert trial.wider_to_excuse(1e30) is None
+    LAWS["second_order"].hold(trial)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_infinite_terms_of_a_second_derivative_excuse_nothing(dtype: str) -> None:
     with planted(FAULTS["second_infinite"]), pytest.raises(Broken) as caught:

@@ -197,16 +197,19 @@ def check_second_order(trial: Trial[V]) -> None:
         (curvature, left), (right,) = along(v, v, w), along(w, v)
         return curvature, left - right, size
 
+    def tolerance(eps: float, size: float) -> float:
+        return 64 * len(program.steps) * eps * size + SAFETY * error
+
     curvature, twist, size = products(engine, program)
-    tau = 64 * len(program.steps) * trial.eps * size + SAFETY * error
+    tau = tolerance(trial.eps, size)
     difference = max(abs(curvature - truth), abs(twist))
     if np.isfinite(tau) and difference <= tau:
         return
     # One run with more digits is sooner done than many moved ones.
     wider = trial.wider_to_excuse(difference / max(tau, 1e-300), v)
     if wider is not None:
-        exact, straight, _ = products(wider.engine, wider.program)
-        if max(abs(exact - truth), abs(straight)) <= tau / 4:
+        exact, straight, size = products(wider.engine, wider.program)
+        if max(abs(exact - truth), abs(straight)) <= tolerance(wider.eps, size):
             return
     tau += SAFETY * trial.spread_of(lambda engine, moved: np.array(products(engine, moved)[:2]))
     for a, b in ((v, v), (v, w), (w, v)):
