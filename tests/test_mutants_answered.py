@@ -390,3 +390,42 @@ def test_inputs_are_the_living_also_where_nothing_was_saved() -> None:
     creator = (a + b).creator
     assert creator is not None
     assert creator.inputs == [a, b]
+
+
+@pytest.mark.parametrize("dtype", ["S1", "U1", "V1", "M8[s]", "m8[s]"])
+def test_what_is_no_number_is_no_element_type(dtype: Any) -> None:
+    with pytest.raises(TypeError, match=r"^astype: dtype is .*; expected one of numbers$"):
+        F.AsType(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "f2", "?"])
+def test_what_is_a_number_is_one(dtype: Any) -> None:
+    assert F.AsType(dtype).dtype == dtype
+
+
+def test_what_pad_takes_is_said() -> None:
+    one_pair: Any = (1, 2)
+    with pytest.raises(TypeError) as caught:
+        F.pad(X, one_pair)
+    assert str(caught.value) == "pad: pad_width is (1, 2); expected a pair of integers for each axis"
+
+
+def test_a_loss_reshapes_only_what_has_another_shape() -> None:
+    p, t = graph.Variable(np.full(2, 0.5)), np.ones(2)
+    for targets, reshaped in ((t, False), (t[:, None], True)):
+        t_given = graph.Variable(targets)
+        creators = [F.binary_cross_entropy(p, t_given).creator]
+        names = set[str]()
+        while creators:
+            creator = creators.pop()
+            if creator is not None:
+                names.add(creator.name)
+                creators += [node.creator for node in creator.input_nodes]
+        assert ("Reshape" in names) is reshaped
+
+
+def test_the_shape_of_what_was_not_saved_has_its_element_type() -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        x = graph.Variable(np.ones((2, 3), dtype))
+        stands = graph.VARIABLES.operand(x.node, None)
+        assert (stands.shape, stands.dtype) == ((2, 3), np.dtype(dtype))
