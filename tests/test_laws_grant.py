@@ -545,9 +545,30 @@ def test_what_is_no_number_is_an_offence_where_every_number_is_within_the_range(
         assert str(caught.value) == "a number is beyond the range of float32"
 
 
-def _sine(x: float, dtype: str) -> Trial[Variable]:
-    program = Program((np.array([x], dtype),), (Step("sin", (0,)),), (1,), (np.array([0.5], dtype),))
+def _applied(op: str, x: float, dtype: str) -> Trial[Variable]:
+    program = Program((np.array([x], dtype),), (Step(op, (0,)),), (1,), (np.array([0.5], dtype),))
     return Trial(DezeroEngine(), program)
+
+
+def _sine(x: float, dtype: str) -> Trial[Variable]:
+    return _applied("sin", x, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("law", ["gradient", "second_order"])
+def test_a_rule_that_is_wrong_in_one_element_type_is_wrong(law: str, dtype: str) -> None:
+    with planted(FAULTS[f"cos_sign_in_{dtype}"]):
+        with pytest.raises(Broken):
+            LAWS[law].hold(_applied("cos", 0.75, dtype))
+        other = "float32" if dtype == "float64" else "float64"
+        LAWS[law].hold(_applied("cos", 0.75, other))
+
+
+def test_a_value_that_is_wrong_in_one_element_type_is_wrong() -> None:
+    with planted(FAULTS["exp_doubled_in_float32"]):
+        with pytest.raises(Broken):
+            LAWS["value"].hold(_applied("exp", 0.75, "float32"))
+        LAWS["value"].hold(_applied("exp", 0.75, "float64"))
 
 
 @pytest.mark.parametrize(("dtype", "cap"), [("float64", 2.0**26), ("float32", 2.0**11.5)])
