@@ -363,7 +363,7 @@ def test_what_running_statistics_may_be_is_said() -> None:
 def test_only_float16_is_summed_in_a_wider_type(dtype: Any) -> None:
     assert core.wide_type(np.ones(1, np.float16)) == np.float32
     assert core.wide(arrays, np.ones(1, np.float16)).dtype == np.float32
-    x = np.random.default_rng(0).normal(size=(7, 1000)).astype(dtype)
+    x = np.random.default_rng(0).normal(size=(1000, 7)).astype(dtype)
     assert core.wide_type(x) == dtype
     assert core.wide(arrays, x) is x
     assert core.narrowed(x, np.ones(1, np.float16)).dtype == np.float16
