@@ -319,7 +319,7 @@ class AveragePooling(
         x = arrays.floating(x)
         windows = self.windows("average_pooling", x)
         padded = windows.padded(x)
-        y = np.zeros((*x.shape[:2], *windows.places), wide_type(x))
+        y: Array = np.zeros((*x.shape[:2], *windows.places), wide_type(x))
         for _, _, there in windows:
             y += padded[there]
         return narrowed(y / math.prod(windows.kernel), x)

@@ -493,17 +493,17 @@ def _pickled(x: object) -> object:
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, _pickled])
 @pytest.mark.parametrize("made", [lambda: F.ReLU(), lambda: F.Add(), lambda: F.Split(2, 0)])
 def test_what_was_applied_is_copied_as_it_was_made(
-    duplicate: Callable[[Any], Any], made: Callable[[], Any]
+    duplicate: Callable[[object], Any], made: Callable[[], Operation]
 ) -> None:
     function = made()
     operands = [var(1.0, -2.0)] * (2 if isinstance(function, F.Add) else 1)
     function(*operands)
-    twin = duplicate(function)
+    twin: Operation = duplicate(function)
     assert (twin.outputs, twin.input_nodes, twin.saved, twin.generation) == ((), (), (), 0)
     assert set(vars(twin)) == set(vars(made()))
     assert (twin.n_outputs, twin.output_types, twin.attributes) == (1, (), function.attributes)
-    y = twin(*operands)
-    assert (y[0] if isinstance(y, list) else y).creator is twin
+    outputs = twin(*operands)
+    assert (outputs[0] if isinstance(outputs, list) else outputs).creator is twin
 
 
 def test_every_operation_is_an_operation() -> None:
