@@ -674,3 +674,15 @@ def test_the_laws_by_name() -> None:
     assert {name: law.name for name, law in LAWS.items()} == {name: name for name in LAWS}
     assert {law.check.__name__ for law in LAWS.values()} == {f"check_{name}" for name in LAWS}
     assert list(STANDING_LAWS) == ["no_graph", "refcount", "depth"]
+
+
+@pytest.mark.parametrize("law", ["runs", "gradient"])
+def test_what_ends_the_process_says_who_would(law: str) -> None:
+    class Ending(DezeroEngine):
+        name = "ending"
+
+        def build(self, program: Program, *, keep: bool = True) -> Graph[Variable]:
+            raise SystemExit(0)
+
+    with pytest.raises(RuntimeError, match=r"^ending would end the process: SystemExit\(0\)$"):
+        LAWS[law].hold(Trial(Ending(), PRODUCT))

@@ -62,6 +62,7 @@ class Law:
         Raises:
             Broken: It does not hold.
             Unresolved: It cannot be decided.
+            RuntimeError: What is verified tried to end the process.
         """
         try:
             with np.errstate(all="ignore"):
@@ -75,6 +76,9 @@ class Law:
                     self.check(wider)
             except Broken:
                 raise broken from None
+        except SystemExit as error:  # it would look like success
+            message = f"{trial.engine.name} would end the process: {error!r}"
+            raise RuntimeError(message) from None
 
 
 def check_runs(trial: Trial[V]) -> None:

@@ -105,7 +105,7 @@ class FunctionEngine(DezeroEngine):
 
     def _given(self, operands: Sequence[Variable]) -> list[Variable]:
         """What the target gives, if it is Variables; raises TypeError."""
-        with self._contained():
+        with self._restored():
             outputs = cast(object, self.target(*operands))  # what a user's function gives: see below
         given = (  # of whatever elements
             list(cast("Sequence[object]", outputs)) if isinstance(outputs, (list, tuple)) else [outputs]
@@ -121,41 +121,26 @@ class FunctionEngine(DezeroEngine):
         try:
             with np.errstate(all="ignore"):
                 outputs = self.apply(Step(self.name, tuple(range(len(inputs)))), operands)
-        except Exception:  # the laws will meet it again
+        except (Exception, SystemExit):  # the laws will meet it again
             return None
         return [y.shape for y in outputs]
 
     def backward(self, variable: Variable, seed: Array, *, retain_grad: bool = False) -> None:
-        with self._contained():
+        with self._restored():
             super().backward(variable, seed, retain_grad=retain_grad)
 
     def backward_recorded(
         self, variable: Variable, seed: Array, leaves: Sequence[Variable]
     ) -> list[Variable]:
-        with self._contained():
+        with self._restored():
             return super().backward_recorded(variable, seed, leaves)
 
-    def gradients(
-        self,
-        ys: Sequence[Variable],
-        xs: Sequence[Variable],
-        seeds: Sequence[Variable],
-        create_graph: bool = False,
-    ) -> list[Variable]:
-        with self._contained():
-            return super().gradients(ys, xs, seeds, create_graph)
-
     @contextmanager
-    def _contained(self) -> Generator[None]:
-        """Within, the target cannot end the process, which would look like success.
-
-        Behind it, what it captures (a layer: its weights) has the gradients that it had.
-        """
+    def _restored(self) -> Generator[None]:
+        """Behind it, what the target captures (a layer: its weights) has the gradients that it had."""
         before = [(variable, variable.grad) for variable in self._captured]
         try:
             yield
-        except SystemExit as error:
-            raise RuntimeError(f"{self.name} would end the process: {error!r}") from None
         finally:
             for variable, gradient in before:
                 variable.grad = gradient
