@@ -34,6 +34,8 @@ IndexPart: TypeAlias = (
 )
 Index: TypeAlias = IndexPart | tuple[IndexPart, ...]
 """What stands between the brackets of ``x[...]``: NumPy's basic, integer-array and boolean indices."""
+HALF = np.dtype(np.float16)
+SINGLE = np.dtype(np.float32)
 
 
 def as_array(x: object, array_module: object = np) -> Array:
@@ -200,8 +202,18 @@ def broadcast_to(x: Array, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
 
+def accumulator(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The element type in which to add elements up: ``dtype``, but float32 for float16.
+
+    In float16 a sum of ones ends at 2048, to which 1 can be added no more.
+    """
+    return SINGLE if dtype == HALF else dtype
+
+
 def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over some axes."""
+    if x.dtype == HALF:
+        return as_array(np.sum(x, axis=axis, dtype=SINGLE, keepdims=keepdims)).astype(HALF)
     return as_array(np.sum(x, axis=axis, keepdims=keepdims))
 
 
@@ -228,6 +240,8 @@ def sum_to(x: Array, shape: Shape) -> Array:
 
 def cumsum(x: Array, axis: int | None = None) -> Array:
     """The running sum along an axis; of the flattened array by default."""
+    if x.dtype == HALF:
+        return np.cumsum(x, axis=axis, dtype=SINGLE).astype(HALF)
     return np.cumsum(x, axis=axis)
 
 
@@ -269,13 +283,14 @@ def get_item(x: Array, slices: Index) -> Array:
 
 def get_item_grad(gy: Array, slices: Index, in_shape: Shape) -> Array:
     """The adjoint of indexing: ``gy`` added into zeros of ``in_shape`` at ``slices``."""
-    gx = np.zeros(in_shape, gy.dtype)
-    if picks_repeatedly(slices):
+    repeats = picks_repeatedly(slices)
+    gx = np.zeros(in_shape, accumulator(gy.dtype) if repeats else gy.dtype)
+    if repeats:
         places = np.arange(gx.size).reshape(in_shape)[slices]
         np.add.at(gx.reshape(-1), places.reshape(-1), gy.reshape(-1))
     else:
         gx[slices] = gy
-    return gx
+    return gx.astype(gy.dtype, copy=False)
 
 
 def picks_repeatedly(slices: Index) -> bool:
@@ -428,10 +443,11 @@ def deconv2d(x: Array, W: Array, stride: Pair = 1, pad: Pair = 0, outsize: Pair 
     windows = Windows(who, (n, o, *size), (kh, kw), stride, pad)
     taps = np.ascontiguousarray(W.transpose(2, 3, 1, 0))  # as BLAS wants its matrices
     pixels = x.reshape(n, c, h * w)
-    y = windows.blank(np.result_type(x, W))
+    dtype = np.result_type(x, W)
+    y = windows.blank(accumulator(dtype))
     for i, j, there in windows:
         y[there] += (taps[i, j] @ pixels).reshape(n, o, h, w)
-    return y[windows.inner]
+    return y[windows.inner].astype(dtype, copy=False)
 
 
 def conv2d_grad_w(x: Array, gy: Array, kernel_size: Pair, stride: Pair = 1, pad: Pair = 0) -> Array:
@@ -444,10 +460,11 @@ def conv2d_grad_w(x: Array, gy: Array, kernel_size: Pair, stride: Pair = 1, pad:
             f"{x.shape}, kernel_size {kernel_size}, stride {stride} and pad {pad}"
         )
     o = gy.shape[1]
-    gW = np.zeros((o, c * kh * kw), np.result_type(x, gy))
+    dtype = np.result_type(x, gy)
+    gW = np.zeros((o, c * kh * kw), accumulator(dtype))
     for g, col in zip(gy.reshape(n, o, oh * ow), windows.matrices(x), strict=True):
         gW += g @ col.T
-    return gW.reshape(o, c, kh, kw)
+    return gW.reshape(o, c, kh, kw).astype(dtype, copy=False)
 
 
 def _check_channels(who: str, x: Shape, W: Shape, channels: int) -> None:
@@ -485,7 +502,7 @@ def col2im(
             f"kernel_size {kernel_size}, stride {stride} and pad {pad}"
         )
     col = x.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2) if to_matrix else x
-    y = windows.blank(x.dtype)
+    y = windows.blank(accumulator(x.dtype))
     for i, j, there in windows:
         y[there] += col[:, :, i, j]
-    return y[windows.inner]
+    return y[windows.inner].astype(x.dtype, copy=False)

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Index, IndexPart, Shape, as_array, kept_shape, number, reduced_size
+from dezero.arrays import (
+    HALF,
+    SINGLE,
+    Axes,
+    Index,
+    IndexPart,
+    Shape,
+    as_array,
+    kept_shape,
+    number,
+    reduced_size,
+)
 from dezero.config import Config, no_grad, test_mode, using_config
 from dezero.contract import (
     AT_ZERO,
@@ -266,13 +277,9 @@ class SumTo(
         return xp.broadcast_to(gy, x.shape)
 
 
-_HALF = np.dtype(np.float16)
-_SINGLE = np.dtype(np.float32)
-
-
 def wide_type(x: Array) -> np.dtype[np.generic]:
     """The element type in which to sum ``x``: its own, but float32 for float16."""
-    return np.result_type(x.dtype, _SINGLE)
+    return np.result_type(x.dtype, SINGLE)
 
 
 def narrowed(y: object, x: Array) -> Array:
@@ -283,7 +290,7 @@ def narrowed(y: object, x: Array) -> Array:
 
 def wide(xp: Namespace[T], x: T) -> T:
     """``x``; in float32 where it is float16, in which no count and no sum above 65,504 has a place."""
-    return xp.astype(x, _SINGLE) if x.dtype == _HALF else x
+    return xp.astype(x, SINGLE) if x.dtype == HALF else x
 
 
 class Reduction(Operation):

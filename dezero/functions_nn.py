@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from dezero.arrays import Axes, as_array, broadcasts, number
+from dezero.arrays import Axes, Shape, as_array, broadcasts, number
 from dezero.config import Config
 from dezero.contract import (
     AT_DELTA,
@@ -21,9 +21,10 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import get_item, matmul, mean, mul, operand, sum
+from dezero.core import get_item, matmul, mean, mul, operand, sum, wide, wide_type
 from dezero.functions_array import log_softmax
 from dezero.functions_elementwise import (
+    astype,
     clip,
     exp,
     log,
@@ -35,7 +36,7 @@ from dezero.functions_elementwise import (
     tanh,
     where,
 )
-from dezero.graph import Operand, Variable, values
+from dezero.graph import VARIABLES, Operand, Variable, values
 from dezero.operation import Composite
 
 __all__ = [
@@ -82,11 +83,22 @@ class Linear(Composite, arity=3, shapes=Shapes.LINEAR, domain=REALS):
 
     def __call__(self, x: Operand, W: Operand, b: Operand | None = None) -> Variable:
         y = matmul(x, W)
-        return y if b is None else y + b
+        if b is None:
+            return y
+        b = operand("linear", "b", b)
+        if not broadcasts(b.shape, y.shape):
+            raise ValueError(
+                f"linear: b has shape {b.shape}; expected one that broadcasts to {y.shape}"
+            )
+        return y + b
 
 
 def linear(x: Operand, W: Operand, b: Operand | None = None) -> Variable:
-    """x W + b: x of shape (…, I), W (I, O) and b (O,); without b, x W."""
+    """x W + b: x of shape (…, I), W (I, O) and b (O,); without b, x W.
+
+    Raises:
+        ValueError: The shapes of x and W do not fit together, or b does not broadcast to that of x W.
+    """
     return Linear()(x, W, b)
 
 
@@ -142,8 +154,18 @@ class EmbedID(
 
 
 def embed_id(x: Operand, W: Operand) -> Variable:
-    """The rows of W (V, D) that the integers x (…) name: of shape (…, D)."""
-    return EmbedID(_array("embed_id", "x", x))(W)
+    """The rows of W (V, D) that the integers x (…) name: of shape (…, D).
+
+    Raises:
+        ValueError: W has no rows: it is 0-d.
+        TypeError: x holds no integers.
+        IndexError: One of them is not within 0 … V - 1.
+    """
+    rows, W = _array("embed_id", "x", x), operand("embed_id", "W", W)
+    if not W.ndim:
+        raise ValueError("embed_id: W has shape (); expected (V, D)")
+    _check_integers("embed_id", "x", rows, "row", W.shape[0])
+    return EmbedID(rows)(W)
 
 
 # ---------------------------------------------------------------------------------------- Activations
@@ -195,6 +217,9 @@ class LSTMCell(Composite, arity=5, outputs=2, shapes=Shapes.EQUAL, domain=REALS,
     """c' = sigmoid(f) · c + sigmoid(i) · tanh(u) and h = sigmoid(o) · tanh(c')."""
 
     def __call__(self, f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> list[Variable]:
+        c = operand("lstm_cell", "c", c)
+        for name, gate in (("f", f), ("i", i), ("o", o), ("u", u)):
+            _check_shape("lstm_cell", name, operand("lstm_cell", name, gate), c.shape)
         state = sigmoid(f) * c + sigmoid(i) * tanh(u)
         return [sigmoid(o) * tanh(state), state]
 
@@ -206,6 +231,9 @@ def lstm_cell(f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> tup
         f, i, o, u: What goes into the forget, the input and the output gate, and the update.
         c: The state before.
 
+    Raises:
+        ValueError: They are not all of one shape.
+
     Source: S. Hochreiter and J. Schmidhuber, 1997; F. Gers et al. (the forget gate), 2000.
     """
     h, state = LSTMCell()(f, i, o, u, c)
@@ -216,8 +244,32 @@ def lstm_cell(f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> tup
 
 
 def _standardized(x: Variable, axis: Axes, eps: float) -> Variable:
+    x = _wide(x)
     centred = x - mean(x, axis, keepdims=True)
     return centred / sqrt(mean(square(centred), axis, keepdims=True) + eps)
+
+
+def _wide(x: Variable) -> Variable:
+    """``x``; in float32 where it is float16, in which the square of 256 is infinite."""
+    return wide(VARIABLES.xp, x)
+
+
+def _narrowed(y: Variable, *operands: Variable) -> Variable:
+    """``y``, which was computed of the operands by way of `_wide`, in their own element type."""
+    dtype = np.result_type(*[x.dtype for x in operands])
+    return y if y.dtype == dtype or dtype.kind != "f" else astype(y, dtype)
+
+
+def _epsilon(who: str, eps: float) -> float:
+    eps = number(who, "eps", eps)
+    if not eps >= 0:
+        raise ValueError(f"{who}: eps is {eps}; expected eps >= 0")
+    return eps
+
+
+def _check_shape(who: str, name: str, x: Variable | Array, expected: Shape) -> None:
+    if x.shape != expected:
+        raise ValueError(f"{who}: {name} has shape {x.shape}; expected {expected}")
 
 
 class BatchNorm(
@@ -230,22 +282,25 @@ class BatchNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every channel."""
 
     def __init__(self, eps: float = 2e-5) -> None:
-        self.eps: float = number("batch_norm", "eps", eps)
+        self.eps: float = _epsilon("batch_norm", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
         x = operand("batch_norm", "x", x)
-        standardized = _standardized(x, _but_channels(x), self.eps)
-        return _channels(gamma, x) * standardized + _channels(beta, x)
+        return _scaled(x, _standardized(x, _but_channels(x), self.eps), gamma, beta)
+
+
+def _scaled(x: Variable, standardized: Variable, gamma: Operand, beta: Operand) -> Variable:
+    gamma, beta = operand("batch_norm", "gamma", gamma), operand("batch_norm", "beta", beta)
+    return _narrowed(_channels(gamma, x) * standardized + _channels(beta, x), x, gamma, beta)
 
 
 def _but_channels(x: Variable) -> tuple[int, ...]:
     return tuple(axis for axis in range(x.ndim) if axis != 1)
 
 
-def _channels(parameter: Operand, x: Variable) -> Variable:
+def _channels(numbers: Variable, x: Variable) -> Variable:
     """A number for each channel, so that it broadcasts to x."""
-    parameter = operand("batch_norm", "a parameter", parameter)
-    return parameter.reshape(*parameter.shape, *(1,) * (x.ndim - 2))
+    return numbers.reshape(*numbers.shape, *(1,) * (x.ndim - 2))
 
 
 def batch_norm(
@@ -270,35 +325,36 @@ def batch_norm(
         eps: Added to the variance.
 
     Raises:
-        ValueError: x has fewer than two axes, or no elements in training, or the shapes do not fit.
-        TypeError: A running statistic is no array, which could be changed in place.
+        ValueError: x has fewer than two axes, or no elements in training, or the shapes do not fit; eps
+            is negative, or decay not within 0 … 1.
+        TypeError: A running statistic is no array of floating numbers, to be changed in place.
 
     Source: S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015.
     """
     who = "batch_norm"
-    decay, eps = number(who, "decay", decay), number(who, "eps", eps)
+    decay, normalize = number(who, "decay", decay), BatchNorm(eps)
+    if not 0 <= decay <= 1:
+        raise ValueError(f"batch_norm: decay is {decay}; expected 0 <= decay <= 1")
     x, gamma, beta = operand(who, "x", x), operand(who, "gamma", gamma), operand(who, "beta", beta)
     _check_statistics(mean=mean, var=var)
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x has shape {x.shape}; expected (N, C, …)")
-    shapes = {"gamma": gamma.shape, "beta": beta.shape, "mean": mean.shape, "var": var.shape}
-    for name, shape in shapes.items():
-        if shape != (x.shape[1],):
-            raise ValueError(f"batch_norm: {name} has shape {shape}; expected {(x.shape[1],)}")
+    for name, numbers in (("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)):
+        _check_shape(who, name, numbers, x.shape[1:2])
     if not Config.train:
-        scale = as_array(np.sqrt(var + var.dtype.type(eps)))
-        standardized = (x - _channels(mean, x)) / _channels(scale, x)
-        return _channels(gamma, x) * standardized + _channels(beta, x)
+        scale = as_array(np.sqrt(var + var.dtype.type(normalize.eps)))
+        centred = _wide(x) - _channels(Variable(mean), x)
+        return _scaled(x, centred / _channels(Variable(scale), x), gamma, beta)
     if x.size == 0:
         raise ValueError(
             f"batch_norm: x has shape {x.shape}; a batch without elements has no statistics"
         )
-    y = BatchNorm(eps)(x, gamma, beta)
+    y = normalize(x, gamma, beta)
     axes = _but_channels(x)
     n = x.size // x.shape[1]
     unbiased = n / max(n - 1, 1)
     mean += (1 - decay) * (x.data.mean(axes) - mean)
-    var += (1 - decay) * (x.data.var(axes) * unbiased - var)
+    var += (1 - decay) * (x.data.var(axes, wide_type(x.data)) * unbiased - var)
     return y
 
 
@@ -307,9 +363,10 @@ batch_nrom = batch_norm
 
 def _check_statistics(**statistics: object) -> None:
     for name, x in statistics.items():
-        if not isinstance(x, np.ndarray):
+        if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+            what = f"of {x.dtype}" if isinstance(x, np.ndarray) else f"of type {type(x).__name__}"
             raise TypeError(
-                f"batch_norm: {name} is of type {type(x).__name__}; expected an ndarray, "
+                f"batch_norm: {name} is {what}; expected an ndarray of floating numbers, "
                 "such as np.zeros for the mean and np.ones for the variance"
             )
 
@@ -324,16 +381,23 @@ class LayerNorm(
     """gamma · (x - mean) / √(var + eps) + beta, with the statistics of every row."""
 
     def __init__(self, eps: float = 1e-5) -> None:
-        self.eps: float = number("layer_norm", "eps", eps)
+        self.eps: float = _epsilon("layer_norm", eps)
 
     def __call__(self, x: Operand, gamma: Operand, beta: Operand) -> Variable:
-        return gamma * _standardized(operand("layer_norm", "x", x), -1, self.eps) + beta
+        who = "layer_norm"
+        x, gamma, beta = operand(who, "x", x), operand(who, "gamma", gamma), operand(who, "beta", beta)
+        _check_shape(who, "gamma", gamma, x.shape[-1:])
+        _check_shape(who, "beta", beta, x.shape[-1:])
+        return _narrowed(gamma * _standardized(x, -1, self.eps) + beta, x, gamma, beta)
 
 
 def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> Variable:
     """Each row of x (…, D) shifted and scaled to the mean ``beta`` and the deviation ``gamma``.
 
-    ``gamma`` and ``beta`` are of shape (D,). Source: J. L. Ba et al., "Layer Normalization", 2016.
+    Raises:
+        ValueError: ``gamma`` or ``beta`` is not of shape (D,), or eps is negative.
+
+    Source: J. L. Ba et al., "Layer Normalization", 2016.
     """
     return LayerNorm(eps)(x, gamma, beta)
 
@@ -341,8 +405,9 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 # --------------------------------------------------------------------------------------------- Losses
 
 
-def _length(x: Variable) -> int:
-    return len(x) if x.ndim else 1
+def _averaged(losses: Variable, x: Variable, *others: Variable) -> Variable:
+    """Σ losses / len(x), in the element type of the operands from which they came by way of `_wide`."""
+    return _narrowed(sum(losses) / (len(x) if x.ndim else 1), x, *others)
 
 
 def _array(who: str, name: str, x: Operand) -> Array:
@@ -353,6 +418,22 @@ def _array(who: str, name: str, x: Operand) -> Array:
     return array
 
 
+def _check_integers(who: str, name: str, given: Array, what: str, n: int) -> None:
+    """Raises TypeError, IndexError: what was given are no integers, or one is not within 0 … n - 1."""
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{who}: {name} holds {given.dtype}; expected integers")
+    if given.size and not (given.min() >= 0 and given.max() < n):
+        wrong = given[(given < 0) | (given >= n)].flat[0]
+        raise IndexError(f"{who}: the {what} {wrong} is not within 0 … {n - 1}")
+
+
+def _floating(x: Variable, other: Variable) -> Variable:
+    """``x``; if it holds integers, which would wrap, as elements of ``other``, or of float64."""
+    if x.dtype.kind not in "iub":
+        return x
+    return astype(x, other.dtype if other.dtype.kind == "f" else np.dtype(np.float64))
+
+
 def _difference(who: str, x0: Operand, x1: Operand) -> Variable:
     """x0 - x1, of the shape of x0."""
     x0, x1 = operand(who, "x0", x0), operand(who, "x1", x1)
@@ -361,15 +442,18 @@ def _difference(who: str, x0: Operand, x1: Operand) -> Variable:
             f"{who}: x0 has shape {x0.shape}, x1 {x1.shape}; expected the same, or an x1 that "
             "broadcasts to the shape of x0"
         )
-    return x0 - x1
+    return _floating(x0, x1) - _floating(x1, x0)
 
 
-def _shaped(function: str, t: Operand, x: Variable) -> Variable:
-    """``t``, in the shape of x."""
-    t = operand(function, "t", t)
-    if t.size != x.size:
-        raise ValueError(f"{function}: t has shape {t.shape}; expected {x.shape}")
-    return t if t.shape == x.shape else t.reshape(x.shape)
+def _scores_and_targets(who: str, name: str, x: Operand, t: Operand) -> tuple[Variable, Variable]:
+    """``x``, and ``t`` in its shape: they may differ in axes of length one, or one of them be flat."""
+    x, t = operand(who, name, x), operand(who, "t", t)
+    axes, of_x = ([n for n in shape if n != 1] for shape in (t.shape, x.shape))
+    if t.size != x.size or not (axes == of_x or min(len(axes), len(of_x)) < 2):
+        raise ValueError(f"{who}: t has shape {t.shape}; expected {x.shape}")
+    if t.shape != x.shape:
+        t = t.reshape(x.shape)
+    return _floating(x, t), _floating(t, x)
 
 
 class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):
@@ -377,7 +461,7 @@ class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
         difference = _difference("mean_squared_error", x0, x1)
-        return sum(square(difference)) / _length(difference)
+        return _averaged(square(_wide(difference)), difference)
 
 
 def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
@@ -404,9 +488,10 @@ class Huber(
             raise ValueError(f"huber: delta is {delta}; expected delta > 0")
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
-        difference = _difference("huber", x0, x1)
+        given = _difference("huber", x0, x1)
+        difference = _wide(given)
         bounded = clip(difference, -self.delta, self.delta)
-        return sum(bounded * (difference - 0.5 * bounded)) / _length(difference)
+        return _averaged(bounded * (difference - 0.5 * bounded), given)
 
 
 def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
@@ -430,8 +515,8 @@ class SoftmaxCrossEntropy(
 
     def __call__(self, x: Operand) -> Variable:
         x = operand("softmax_cross_entropy", "x", x)
-        picked = get_item(log_softmax(x, 1), (np.arange(len(x)), self.t))
-        return -sum(picked) / len(x)
+        picked = get_item(log_softmax(_wide(x), 1), (np.arange(len(x)), self.t))
+        return -_averaged(picked, x)
 
 
 def softmax_cross_entropy(x: Operand, t: Operand) -> Variable:
@@ -452,11 +537,7 @@ def softmax_cross_entropy(x: Operand, t: Operand) -> Variable:
         raise ValueError(
             f"softmax_cross_entropy: x has shape {x.shape}, t {given.shape}; expected (N, C) and (N,)"
         )
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"softmax_cross_entropy: t holds {labels.dtype}; expected integers")
-    if labels.size and not (labels.min() >= 0 and labels.max() < x.shape[1]):
-        wrong = labels[(labels < 0) | (labels >= x.shape[1])][0]
-        raise IndexError(f"softmax_cross_entropy: the label {wrong} is not within 0 … {x.shape[1] - 1}")
+    _check_integers("softmax_cross_entropy", "t", labels, "label", x.shape[1])
     return SoftmaxCrossEntropy(labels)(x)
 
 
@@ -467,9 +548,9 @@ class SigmoidCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMP
     """Σ ((1 - t) softplus(x) + t softplus(-x)) / len(x)."""
 
     def __call__(self, x: Operand, t: Operand) -> Variable:
-        x = operand("sigmoid_cross_entropy", "x", x)
-        t = _shaped("sigmoid_cross_entropy", t, x)
-        return sum((1.0 - t) * softplus(x) + t * softplus(-x)) / _length(x)
+        given, t = _scores_and_targets("sigmoid_cross_entropy", "x", x, t)
+        scores = _wide(given)
+        return _averaged((1.0 - t) * softplus(scores) + t * softplus(-scores), given, t)
 
 
 def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
@@ -480,7 +561,7 @@ def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
         t: For each score a number from 0 to 1.
 
     Raises:
-        ValueError: There are not as many ``t`` as scores.
+        ValueError: x and t differ in more than axes of length one, and neither is flat.
     """
     return SigmoidCrossEntropy()(x, t)
 
@@ -489,11 +570,12 @@ class BinaryCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=PROBABI
     """Σ -(t log p + (1 - t) log(1 - p)) / len(p)."""
 
     def __call__(self, p: Operand, t: Operand) -> Variable:
-        p = operand("binary_cross_entropy", "p", p)
-        t = _shaped("binary_cross_entropy", t, p)
-        limits = np.finfo(p.dtype.name if p.dtype.kind == "f" else "float64")
-        p = clip(p, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
-        return -sum(t * log(p) + (1.0 - t) * log1p(-p)) / _length(p)
+        given, t = _scores_and_targets("binary_cross_entropy", "p", p, t)
+        # Bounds that are numbers of Python, which a long double has more than.
+        limits = np.finfo(given.dtype.name if given.dtype.itemsize < 8 else "float64")
+        bounded = clip(given, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
+        p = _wide(bounded)
+        return -_averaged(t * log(p) + (1.0 - t) * log1p(-p), given, t)
 
 
 def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
@@ -504,7 +586,7 @@ def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
         t: For each a number from 0 to 1.
 
     Raises:
-        ValueError: There are not as many ``t`` as probabilities.
+        ValueError: p and t differ in more than axes of length one, and neither is flat.
     """
     return BinaryCrossEntropy()(p, t)
 

@@ -632,7 +632,8 @@ class BatchNorm(Layer):
     In training by the mean and the variance of the batch, which also go into the running ones; under
     `test_mode` by the running ones, which stay. See `dezero.functions.batch_norm`.
 
-    The first call says what C is, and makes the parameters in the element type of x.
+    The first call says what C is, and makes the parameters in the element type of x; the running
+    statistics at least in float32, for the variance of float16 may lie beyond it.
 
     Attributes:
         gamma, beta: Of shape (C,), ones and zeros.
@@ -658,8 +659,8 @@ class BatchNorm(Layer):
         size = _fitting(self, x, 1, self.avg_mean.size if made else None, "(N, {}, …)")
         if not made:
             dtype = np.result_type(x.dtype, np.float16)  # an integer cannot hold a mean
-            self.avg_mean.data = np.zeros(size, dtype)
-            self.avg_var.data = np.ones(size, dtype)
+            self.avg_mean.data = np.zeros(size, np.result_type(dtype, np.float32))
+            self.avg_var.data = np.ones(size, np.result_type(dtype, np.float32))
             self.gamma.data = np.ones(size, dtype)
             self.beta.data = np.zeros(size, dtype)
         return F.batch_norm(x, self.gamma, self.beta, self.avg_mean.data, self.avg_var.data)

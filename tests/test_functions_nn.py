@@ -67,7 +67,9 @@ def test_linear(shape: tuple[int, ...]) -> None:
 def test_linear_of_wrong_shapes() -> None:
     with pytest.raises(ValueError, match="matmul"):
         F.linear(X, X)
-    with pytest.raises(ValueError, match=r"\(4,4\) \(5,\)"):
+    with pytest.raises(
+        ValueError, match=r"linear: b has shape \(5,\); expected one that broadcasts to \(4, 4\)"
+    ):
         F.linear(X, X.T, np.zeros(5))
 
 
@@ -82,16 +84,26 @@ def test_embed_id_adds_up_where_a_row_repeats(ids: Array) -> None:
     close(F.embed_id(Variable(ids), W), X[ids])
 
 
+def test_a_bias_does_not_stretch_what_linear_gives() -> None:
+    close(F.linear(X, np.eye(3), np.array(1.0)), X + 1.0)
+    with pytest.raises(ValueError, match=r"^linear: b has shape \(5, 1, 3\); expected .* to \(4, 3\)$"):
+        F.linear(X, np.eye(3), np.ones((5, 1, 3)))
+
+
 def test_embed_id_of_no_row_and_of_a_row_that_is_not_there() -> None:
     W = var(X, np.float32)
     y = F.embed_id(np.zeros(0, int), W)
     assert y.shape == (0, 3)
     assert y.dtype == np.float32
     close(pulled(y, W)[0], np.zeros((4, 3)))
-    with pytest.raises(IndexError, match="index 4 is out of bounds"):
-        F.embed_id(np.array([4]), W)
-    with pytest.raises(IndexError, match="integer"):
-        F.embed_id(np.array([0.5]), W)
+    for row in (4, -1):
+        with pytest.raises(IndexError, match=f"^embed_id: the row {row} is not within 0 … 3$"):
+            F.embed_id(np.array([[0], [row]]), W)
+    for rows, dtype in (([0.5], "float64"), ([True, False], "bool")):
+        with pytest.raises(TypeError, match=f"^embed_id: x holds {dtype}; expected integers$"):
+            F.embed_id(np.array(rows), W)
+    with pytest.raises(ValueError, match=r"^embed_id: W has shape \(\); expected \(V, D\)$"):
+        F.embed_id(np.array([0]), np.array(1.0))
 
 
 # ---------------------------------------------------------------------------------------------- dropout
@@ -244,6 +256,16 @@ def test_lstm_cell() -> None:
     close(grad_of(i), g * np.tanh(u.data) * s(i) * (1 - s(i)))
     close(grad_of(u), g * s(i) * (1 - np.tanh(u.data) ** 2))
     close(grad_of(o), np.tanh(state) * s(o) * (1 - s(o)))
+
+
+def test_the_parts_of_an_lstm_cell_are_of_one_shape() -> None:
+    for i, name in enumerate("fiou"):
+        parts = [X] * 5
+        parts[i] = X[:1]
+        with pytest.raises(
+            ValueError, match=rf"^lstm_cell: {name} has shape \(1, 3\); expected \(4, 3\)$"
+        ):
+            F.lstm_cell(*parts)
 
 
 def test_lstm_cell_far_out_remembers_or_forgets() -> None:
@@ -406,8 +428,11 @@ def test_layer_norm() -> None:
         a = RNG.normal(2.0, 3.0, shape)
         close(F.layer_norm(a, gamma, beta, eps=1e-3), normalised(a, gamma, beta, -1, 1e-3))
     close(F.layer_norm(X, gamma, beta), normalised(X, gamma, beta, -1, 1e-5))
-    with pytest.raises(ValueError, match=r"\(2,\) \(4,3\)"):
-        F.layer_norm(X, np.ones(2), ZEROS)
+    for name, parameters in (("gamma", (np.ones(2), beta)), ("beta", (gamma, np.ones(2)))):
+        with pytest.raises(
+            ValueError, match=rf"^layer_norm: {name} has shape \(2,\); expected \(3,\)$"
+        ):
+            F.layer_norm(X, *parameters)
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float32, 1e-5), (np.float64, 1e-14)])
@@ -418,6 +443,30 @@ def test_layer_norm_does_not_see_a_shift(dtype: Any, atol: float) -> None:
     gx, _, gbeta = pulled(y, x, gamma, beta)
     np.testing.assert_allclose(gx.sum(axis=1), ZEROS[0], atol=atol)
     close(gbeta, [4.0, 4.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("eps", "decay", "message"),
+    [(-1e-9, 0.9, "eps is -1e-09; expected eps >= 0")]
+    + [(1e-5, decay, f"decay is {decay}; expected 0 <= decay <= 1") for decay in (-0.1, 1.5, math.nan)],
+)
+def test_normalisation_by_wrong_numbers(eps: float, decay: float, message: str) -> None:
+    mean, var = ZEROS.copy(), ONES.copy()
+    with pytest.raises(ValueError, match=f"^batch_norm: {message}$"):
+        F.batch_norm(X, ONES, ZEROS, mean, var, decay, eps)
+    close(mean, ZEROS)
+    close(var, ONES)
+    if eps < 0:
+        with pytest.raises(ValueError, match=f"^layer_norm: {message}$"):
+            F.layer_norm(X, ONES, ZEROS, eps)
+
+
+def test_running_statistics_are_not_integers() -> None:
+    for name, statistics in (("mean", (np.zeros(3, int), ONES)), ("var", (ZEROS, np.ones(3, int)))):
+        with pytest.raises(
+            TypeError, match=f"^batch_norm: {name} is of int64; expected an ndarray of f"
+        ):
+            F.batch_norm(X, ONES, ZEROS, *statistics)
 
 
 # ----------------------------------------------------------------------------------------------- losses
@@ -542,6 +591,12 @@ def test_sigmoid_cross_entropy() -> None:
     close(F.sigmoid_cross_entropy(x, t.reshape(12, 1)), y.data)
     close(F.sigmoid_cross_entropy(x, X > 0.2), y.data)
     close(F.sigmoid_cross_entropy(np.array(0.0), np.array(0.5)), math.log(2.0))
+    close(F.sigmoid_cross_entropy(X[:, None], t), y.data)
+    for other in ((3, 4), (2, 6)):  # as many, but not of the same things
+        with pytest.raises(
+            ValueError, match=rf"has shape \({other[0]}, {other[1]}\); expected \(4, 3\)"
+        ):
+            F.sigmoid_cross_entropy(x, t.reshape(other))
     with pytest.raises(ValueError, match=r"^sigmoid_cross_entropy: t has shape \(4,\); expected \(4,"):
         F.sigmoid_cross_entropy(X, T)
 
@@ -599,6 +654,40 @@ def test_binary_cross_entropy_of_another_number_of_labels() -> None:
 def test_the_two_binary_losses_agree() -> None:
     t = RNG.uniform(size=(4, 3))
     close(F.sigmoid_cross_entropy(X, t), F.binary_cross_entropy(F.sigmoid(X), t).data)
+
+
+def test_pictures_with_channels_first_and_last_do_not_go_together() -> None:
+    first = RNG.uniform(size=(2, 3, 5, 5))
+    with pytest.raises(ValueError, match=r"t has shape \(2, 5, 5, 3\); expected \(2, 3, 5, 5\)"):
+        F.binary_cross_entropy(first, first.transpose(0, 2, 3, 1))
+
+
+def test_losses_of_integers_do_not_wrap() -> None:
+    def small(*numbers: int) -> Array:
+        return np.array(numbers, np.uint8)
+
+    close(F.mean_squared_error(small(100), small(200)), 10_000.0)
+    close(F.huber(small(3), small(5)), 1.5)
+    close(F.binary_cross_entropy(small(0, 1), small(0, 1)), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_integer_targets_leave_a_loss_in_the_element_type_of_its_scores(dtype: Any) -> None:
+    scores = var([0.5, 0.25], dtype)
+    for loss in LOSSES_OF_TWO:
+        for t in ([0, 1], [False, True]):
+            y = loss(scores, np.array(t))
+            assert y.dtype == dtype
+            assert np.all(pulled(y, scores)[0])
+            scores.cleargrad()
+        assert F.mean_squared_error(np.array(t), scores).dtype == dtype
+
+
+def test_binary_cross_entropy_of_a_long_double_is_finite_at_the_ends() -> None:
+    p = var([0, 1], np.longdouble)
+    y = F.binary_cross_entropy(p, np.array([0, 1]))
+    assert y.dtype == np.longdouble
+    assert abs(float(y)) < 1e-15
 
 
 LOSSES_OF_TWO = (F.mean_squared_error, F.huber, F.sigmoid_cross_entropy, F.binary_cross_entropy)

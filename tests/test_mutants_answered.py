@@ -285,7 +285,7 @@ UNFIT: dict[str, Callable[[Any], object]] = {
     "batch_norm: mean": lambda bad: F.batch_norm(X, ONE, ONE, bad, ONE),
     "batch_norm: var": lambda bad: F.batch_norm(X, ONE, ONE, ONE, bad),
     "batch_norm: x": lambda bad: F.batch_norm(bad, ONE, ONE, ONE, ONE),
-    "batch_norm: a parameter": lambda bad: F.BatchNorm()(X, bad, ONE),
+    "batch_norm: gamma": lambda bad: F.BatchNorm()(X, bad, ONE),
     "binary_cross_entropy: p": lambda bad: F.binary_cross_entropy(bad, ONE),
     "binary_cross_entropy: t": lambda bad: F.binary_cross_entropy(ONE, bad),
     "clip: x_max": lambda bad: F.clip(X, 0.0, bad),
@@ -354,7 +354,7 @@ def test_what_running_statistics_may_be_is_said() -> None:
     with pytest.raises(TypeError) as caught:
         F.batch_norm(X, ONE, ONE, no_array, ONE)
     assert str(caught.value) == (
-        "batch_norm: mean is of type float; expected an ndarray, "
+        "batch_norm: mean is of type float; expected an ndarray of floating numbers, "
         "such as np.zeros for the mean and np.ones for the variance"
     )
 
