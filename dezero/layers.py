@@ -20,6 +20,7 @@ import math
 import operator
 import os
 import weakref
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -72,7 +73,8 @@ class Layer:
         inputs: Weak references to the Variables of the last call.
         outputs: The same to what it gave. In a layer that was called by another, these live as long as
             the other's output; so, where ``y = model(x)``, ``model.conv5_3.outputs[0]().grad`` is there
-            after ``backward(retain_grad=True)``.
+            after ``backward(retain_grad=True)``. (Where nothing is recorded, under `no_grad`, only what
+            somebody holds lives.)
     """
 
     inputs: list[weakref.ref[Variable]]
@@ -388,7 +390,7 @@ def _known(who: Layer, name: str, size: int | None) -> int:
     return size
 
 
-class _Convolution(Layer):
+class _Convolution(Layer, ABC):
     """What Conv2d and Deconv2d share."""
 
     _in_axis: ClassVar[int] = 1  # of W: 0 or 1, along which the channels of x are
@@ -433,12 +435,21 @@ class _Convolution(Layer):
     def _expected(self, name: str) -> tuple[Lengths | None, Elements | None]:
         return self._shape(self.in_channels), self.dtype
 
-    def _prepare(self, x: Variable) -> None:
+    @abstractmethod
+    def _convolve(self, x: Operand, W: Operand) -> Variable:
+        """What the layer computes, with some W."""
+
+    def forward(self, x: Variable) -> Variable:
         made = has_data(self.W)
         channels = self.W.shape[self._in_axis] if made else self.in_channels
-        self.in_channels = _fitting(self, x, 1, channels, "(N, {}, H, W)", ndim=4)
+        channels = _fitting(self, x, 1, channels, "(N, {}, H, W)", ndim=4)
+        if not made:
+            # Tried without images first: a call that fails shall not settle how many channels come.
+            self._convolve(x.data[:0], np.zeros(self._shape(channels), self.dtype))
+        self.in_channels = channels
         if not made:
             self._init_W()
+        return self._convolve(x, self.W)
 
 
 class Conv2d(_Convolution):
@@ -462,9 +473,8 @@ class Conv2d(_Convolution):
         TypeError: ``dtype`` is not floating.
     """
 
-    def forward(self, x: Variable) -> Variable:
-        self._prepare(x)
-        return F.conv2d(x, self.W, self.b, self.stride, self.pad)
+    def _convolve(self, x: Operand, W: Operand) -> Variable:
+        return F.conv2d(x, W, self.b, self.stride, self.pad)
 
 
 class Deconv2d(_Convolution):
@@ -482,9 +492,8 @@ class Deconv2d(_Convolution):
 
     _in_axis = 0
 
-    def forward(self, x: Variable) -> Variable:
-        self._prepare(x)
-        return F.deconv2d(x, self.W, self.b, self.stride, self.pad)
+    def _convolve(self, x: Operand, W: Operand) -> Variable:
+        return F.deconv2d(x, W, self.b, self.stride, self.pad)
 
 
 # ----------------------------------------------------------------------------------------- Recurrent
@@ -611,7 +620,7 @@ class EmbedID(Layer):
 
     Raises:
         ValueError: A size is not positive.
-        TypeError: ``dtype`` is not floating.
+        TypeError: ``dtype`` is not floating; in a call, x holds no integers.
         IndexError: In a call, an integer names no row.
     """
 

@@ -285,7 +285,6 @@ UNFIT: dict[str, Callable[[Any], object]] = {
     "batch_norm: mean": lambda bad: F.batch_norm(X, ONE, ONE, bad, ONE),
     "batch_norm: var": lambda bad: F.batch_norm(X, ONE, ONE, ONE, bad),
     "batch_norm: x": lambda bad: F.batch_norm(bad, ONE, ONE, ONE, ONE),
-    "batch_norm: gamma": lambda bad: F.BatchNorm()(X, bad, ONE),
     "binary_cross_entropy: p": lambda bad: F.binary_cross_entropy(bad, ONE),
     "binary_cross_entropy: t": lambda bad: F.binary_cross_entropy(ONE, bad),
     "clip: x_max": lambda bad: F.clip(X, 0.0, bad),
