@@ -290,6 +290,10 @@ class Variable:
         self.creator: Function | None = None
         self.generation: int = 0
 
+    def __getstate__(self) -> dict[str, object]:
+        """What is copied and pickled: a leaf, for the function knows the original as its output."""
+        return {**vars(self), "creator": None, "generation": 0}
+
     def set_creator(self, func: Function) -> None:
         """Note which function made this variable."""
         self.creator = func
@@ -304,7 +308,8 @@ class Variable:
 
         The seed is ``grad``, if it was set on a variable that is no leaf, otherwise all ones.  With
         ``retain_grad`` the variables on the way get their ``grad`` too, else they have none
-        afterwards.  If a rule fails, every ``grad`` is as before.
+        afterwards.  If a rule fails, every ``grad`` is as before; a value that is not real is a
+        TypeError.
         """
         cotangents: dict[Variable, Array] = {self: _seed(self)}
         for func in _newest_first(self):
@@ -433,7 +438,9 @@ def _sum_to(gx: Array, shape: tuple[int, ...]) -> Array:
 
 def _grad_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
     """The dtype of a gradient: the primal's, or float64 where that has no fractions."""
-    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+    if dtype.kind == "c":
+        raise TypeError(f"gradients are for real values; this is of dtype {dtype}")
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
 # --- What counts as an operand --------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import operator
+import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
@@ -649,3 +651,32 @@ def test_a_long_chain() -> None:
     first_but_one = weakref.ref(last.inputs[0])
     del y, last
     assert (alive(), first_but_one()) == (None, None)
+
+
+def pickled(x: Variable) -> Variable:
+    return cast(Variable, pickle.loads(pickle.dumps(x)))  # of what was dumped
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+def test_a_copy_is_a_leaf(copied: Callable[[Variable], Variable]) -> None:
+    x = var(3.0)
+    x.name = "x"
+    y = copied(x * x)
+    assert y.creator is None
+    assert y.generation == 0
+    assert y.data.tolist() == [9.0]
+    y.backward()
+    assert grad(y).tolist() == [1.0]
+    assert x.grad is None
+    (x * x).backward()
+    again = copied(x)
+    assert (again.name, grad(again).tolist()) == ("x", [6.0])
+
+
+@pytest.mark.parametrize("x", [var(2.0), Variable(np.array(1 + 2j))])
+def test_there_is_no_gradient_of_complex_numbers(x: Variable) -> None:
+    with pytest.raises(
+        TypeError, match=r"^gradients are for real values; this is of dtype complex128$"
+    ):
+        (x * 2j).backward()
+    assert x.grad is None
