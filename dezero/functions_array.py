@@ -361,10 +361,9 @@ class LogSumExp(
         x = arrays.floating(x)
         largest = np.max(x, self.axis, keepdims=True)
         shift = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
-        with np.errstate(over="ignore"):  # beside an infinity, e^1000 may be infinite, too
-            total = np.sum(np.exp(x - shift), self.axis, keepdims=True, dtype=wide_type(x))
-        with np.errstate(divide="ignore"):  # log 0 is -inf, as it should be
-            y = narrowed(np.log(total) + shift, x)
+        # Beside an infinity, e^1000 may be infinite, too; log 0 is -inf, as it should be.
+        with np.errstate(over="ignore", divide="ignore"):
+            y = narrowed(_log_of_sum(x - shift, self.axis) + shift, x)
         return y if self.keepdims else y.reshape(np.sum(y, self.axis).shape)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
@@ -408,8 +407,18 @@ def _log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return x.copy()
     shifted = x - np.max(x, axis, keepdims=True)
-    total = np.sum(np.exp(shifted), axis, keepdims=True, dtype=wide_type(x))
-    return narrowed(shifted - np.log(total), x)
+    return narrowed(shifted - _log_of_sum(shifted, axis), x)
+
+
+def _log_of_sum(shifted: Array, axis: Axes) -> Array:
+    """log Σ eˣ along axes, kept, of numbers of which the largest is 0, in their wide type.
+
+    e⁰ is left out of the sum, for all that stands beside it may be less than the last place of 1.
+    """
+    is_largest: Array = shifted == 0
+    powers = np.exp(shifted)
+    rest = np.sum(powers, axis, keepdims=True, dtype=wide_type(shifted), where=~is_largest)
+    return as_array(np.log1p(rest + (np.sum(is_largest, axis, keepdims=True, dtype=rest.dtype) - 1)))
 
 
 # -------------------------------------------------------------------------- The same, as functions

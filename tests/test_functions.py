@@ -320,6 +320,20 @@ def test_softmax_and_kin_at_a_thousand(dtype: Any) -> None:
     assert {F.softmax(x).dtype, F.log_softmax(x).dtype, y.dtype} == {np.dtype(dtype)}
 
 
+def test_what_stands_beside_a_large_score_is_not_lost() -> None:
+    """1 + e⁻¹⁸ is 1 in float32, and 1 + e⁻⁴⁰ in float64."""
+    for dtype, low in ((np.float16, -9.0), (np.float32, -18.0), (np.float64, -40.0)):
+        x = np.array([[0.0, low, low - 1.0], [low, 0.0, -np.inf], [0.0, 0.0, low]], dtype)
+        beside = np.exp(low) * np.array([1.0 + np.exp(-1.0), 1.0])
+        rtol = 4 * float(np.finfo(dtype).eps)
+        found = F.log_softmax(x, 1).data
+        np.testing.assert_allclose(found[[0, 1], [0, 1]], -np.log1p(beside), rtol)
+        np.testing.assert_allclose(found[2, :2], -np.log(2.0), rtol)
+        np.testing.assert_allclose(F.logsumexp(x[:2], 1).data, np.log1p(beside), rtol)
+        loss = F.softmax_cross_entropy(x[:1], np.array([0])).data
+        np.testing.assert_allclose(loss, np.log1p(beside[0]), rtol)
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1, -2])
 def test_softmax_along_each_axis(axis: int) -> None:
     x = Variable(np.random.default_rng(0).normal(size=(2, 3)))

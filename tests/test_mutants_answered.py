@@ -368,7 +368,7 @@ def test_only_float16_is_summed_in_a_wider_type(dtype: Any) -> None:
     assert core.narrowed(x, np.ones(1, np.float16)).dtype == np.float16
     assert core.narrowed(x, x) is x
     shifted = x - x.max(1, keepdims=True)
-    total = np.log(np.exp(shifted).sum(1, keepdims=True))
+    total = np.log1p(np.sum(np.exp(shifted), 1, keepdims=True, where=shifted != 0))
     # Bit for bit: one who sums in float64 has other last digits.
     assert_array_equal(F.var(x, 1).data, np.var(x, 1), strict=True)
     assert_array_equal(F.log_softmax(x, 1).data, shifted - total, strict=True)
