@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -36,12 +36,19 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
     """
     with whole_file(Path(path)) as file:
         # Not np.savez: some keys would be taken for its own arguments.
-        with zipfile.ZipFile(file, "w") as archive:
+        with zipfile.ZipFile(_Stream(file), "w") as archive:
             for key, array in arrays.items():
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                     np.save(member, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+class _Stream:
+    """A file without places: a device says of each that it is 0, which a zip archive would believe."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+        self.flush = file.flush
+        self.close = file.close
 
 
 def read_arrays(who: str, path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
+import stat
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -84,7 +85,8 @@ def plot_dot_graph(
 def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     """A file to write to, which takes its place at ``path`` when the block ends, but not if it raises.
 
-    What is no file that could be replaced, as a device or a pipe, is written to at once.
+    A file that is replaced leaves its permissions to the new one. What is no file that could be
+    replaced, as a device or a pipe, is written to at once.
 
     Raises:
         OSError: It cannot be written.
@@ -99,7 +101,11 @@ def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     part = path.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with part.open("xb") as file:
+            if path.exists():
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or the name might be there before what is in the file
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -742,6 +742,20 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert path.read_bytes() != before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_pipe_takes_weights(tmp_path: Path) -> None:
+    layer, twin = Linear(2, in_size=3), Linear(2, in_size=3)
+    layer.save_weights(os.devnull)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    layer.save_weights(path)
+    (tmp_path / "w").write_bytes(os.read(reader, 1 << 16))
+    os.close(reader)
+    twin.load_weights(tmp_path / "w")
+    np.testing.assert_array_equal(twin.W.data, layer.W.data)
+
+
 def test_all_that_does_not_fit_is_listed_and_nothing_is_loaded(tmp_path: Path) -> None:
     other: Any = Net(hidden=3)
     other(ones(2, 5))

@@ -7,6 +7,7 @@ import http.server
 import os
 import shutil
 import subprocess
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -147,6 +148,20 @@ def test_a_file_is_like_any_other(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert whole.read_bytes() == b"all"
     assert whole.stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    for mode in (0o600, 0o660, 0o444):
+        path.chmod(mode)
+        with utils.whole_file(path) as file:
+            (part,) = set(tmp_path.iterdir()) - {path}
+            assert stat.S_IMODE(part.stat().st_mode) == mode  # also before anything is in it
+            file.write(b"newer")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert path.read_bytes() == b"newer"
 
 
 # -------------------------------------------------------------------------------------- shapes, arrays
