@@ -177,7 +177,11 @@ def read_cifar(
         _Unpacked(fileobj=packed) as unpacked,
         tarfile.open(fileobj=unpacked, mode="r:") as archive,
     ):
-        found = {member.name: member for member in archive}
+        found: dict[str, tarfile.TarInfo] = {}
+        for member in archive:
+            if member.size < 0:  # behind it would come what was read already, for ever
+                raise ValueError(f"{member.name} has {member.size} bytes")
+            found[member.name] = member
         for name in members:
             if name not in found:
                 raise ValueError(f"holds no {name}")

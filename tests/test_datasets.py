@@ -616,6 +616,7 @@ FIRST = "cifar-10-batches-bin/data_batch_1.bin"
         (header(FIRST, 3073 * 10**5) + bytes(4096), "unexpected end of data"),
         (header("x", 2**70) + bytes(4096), r"tar\.gz: ."),
         (header("x", -512) + bytes(4096), r"tar\.gz: ."),
+        (header("x", 0) + header("y", -512) + bytes(4096), "y has -512 bytes"),  # and is the next, too
         (header("x", 2**60, tarfile.XHDTYPE) + bytes(4096), "a header announces 1152921504606846976 b"),
         (header("x", 2**33, tarfile.XHDTYPE) + bytes(4096), "a header announces 8589934592 bytes"),
         (header("x", -(2**20), tarfile.XHDTYPE) + bytes(2**25), "a header announces -1048576 bytes"),
@@ -631,6 +632,14 @@ def test_archives_that_lie(content: bytes, message: str, tmp_path: Path) -> None
     """What tarfile says of a header differs from version to version; that it is refused does not."""
     (tmp_path / ARCHIVE).write_bytes(gzip.compress(content))
     refused(read_cifar10, tmp_path, ARCHIVE, message)
+
+
+def test_a_member_of_less_than_nothing(tmp_path: Path) -> None:
+    before = header("x", 4096) + bytes(4096)
+    test = header("cifar-10-batches-bin/test_batch.bin", -3073) + bytes(4096)
+    (tmp_path / ARCHIVE).write_bytes(gzip.compress(before + test))
+    with pytest.raises(ValueError, match=r"test_batch\.bin has -3073 bytes"):
+        CIFAR10(train=False, folder=tmp_path)
 
 
 def test_archives_that_are_damaged(tmp_path: Path) -> None:
