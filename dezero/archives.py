@@ -36,12 +36,11 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
     Raises:
         OSError: It cannot be written.
     """
-    with whole_file(Path(path)) as file:
-        # Not np.savez: some keys would be taken for its own arguments.
-        with zipfile.ZipFile(_Stream(file), "w") as archive:
-            for key, array in arrays.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                    np.save(member, array, allow_pickle=False)
+    # Not np.savez: some keys would be taken for its own arguments.
+    with whole_file(Path(path)) as file, zipfile.ZipFile(_Stream(file), "w") as archive:
+        for key, array in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                np.save(member, array, allow_pickle=False)
 
 
 class _Stream:
@@ -159,9 +158,7 @@ class _Unpacked(gzip.GzipFile):
         return super().read(size)
 
 
-def _taken(
-    read: Callable[[int], bytes], count: int, largest: float = LARGEST
-) -> NDArray[np.uint8]:
+def _taken(read: Callable[[int], bytes], count: int, largest: float = LARGEST) -> NDArray[np.uint8]:
     """So many bytes. Memory is taken as they come, not as they are announced."""
     if count > largest:
         raise ValueError(f"announces {count} bytes; at most {largest} are read")

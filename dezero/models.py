@@ -194,7 +194,12 @@ class VGG16(Model):
             image: A picture of Pillow.
             size: Its new width and height; None to leave it as it is.
             dtype: The element type.
+
+        Raises:
+            TypeError: ``dtype`` is not floating.
         """
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"VGG16.preprocess: dtype is {np.dtype(dtype)}; expected a floating one")
         image = image.convert("RGB")
         if size is not None:
             image = image.resize(size, BICUBIC)

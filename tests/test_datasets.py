@@ -60,6 +60,13 @@ def test_the_data_are_shared() -> None:
     assert np.shares_memory(dataset[1:3].data, X)
 
 
+def test_arrays_without_an_axis() -> None:
+    with pytest.raises(ValueError, match=r"Dataset\.of: data has no axis; expected one along"):
+        Dataset.of(np.array(1.0))
+    with pytest.raises(ValueError, match=r"Dataset\.of: label has no axis; expected one along"):
+        Dataset.of(X, np.array(1))
+
+
 @pytest.mark.parametrize("i", [5, -6, 10**30])
 def test_no_such_index(i: int) -> None:
     with pytest.raises(IndexError, match=f"Dataset: index {i} is out of range for 5 examples"):

@@ -922,7 +922,7 @@ def test_what_does_not_fit_is_not_read(
 
 
 def test_a_size_that_is_not_true(tmp_path: Path) -> None:
-    """What an archive says of a member, at its own place and in the list at the end, is its word only."""
+    """What an archive says of a member, there and in the list at the end, is its word only."""
     path = tmp_path / "w.npz"
     content = npy("(1, 2)") + bytes(2**24)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -421,3 +421,5 @@ def test_preprocess(pillow: Any) -> None:
     assert VGG16.preprocess(picture, (7, 9), np.float64).dtype == np.float64
     assert VGG16.preprocess(pillow.new("L", (5, 3), 9), (2, 2)).shape == (3, 2, 2)
     assert picture.size == (5, 3)
+    with pytest.raises(TypeError, match="preprocess: dtype is uint8; expected a floating one"):
+        VGG16.preprocess(picture, None, np.uint8)
