@@ -11,17 +11,19 @@ import os
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from dezero.arrays import as_array
+from dezero.arrays import Shape, as_array
 from dezero.contract import Array
 from dezero.utils import whole_file
 
@@ -34,21 +36,37 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
     Raises:
         OSError: It cannot be written.
     """
-    with whole_file(Path(path)) as file:
-        # Not np.savez: some keys would be taken for its own arguments.
-        with zipfile.ZipFile(file, "w") as archive:
-            for key, array in arrays.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                    np.save(member, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+    # Not np.savez: some keys would be taken for its own arguments.
+    with whole_file(Path(path)) as file, zipfile.ZipFile(_Stream(file), "w") as archive:
+        for key, array in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                np.save(member, array, allow_pickle=False)
 
 
-def read_arrays(who: str, path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays in an ``.npz`` file by key, and what is wrong with those that cannot be read.
+class _Stream:
+    """A file without places: a device says of each that it is 0, which a zip archive would believe."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+        self.flush = file.flush
+        self.close = file.close
+
+
+def read_arrays(
+    who: str,
+    path: str | os.PathLike[str],
+    difference: Callable[[str, Shape, np.dtype[np.generic]], str],
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays in an ``.npz`` file by key, and what is wrong with those that are not read.
+
+    Args:
+        who: What a message begins with.
+        path: The file.
+        difference: Tells of a key, a shape and an element type how an array of these is not as
+            expected, before it is read; nothing if it is.
 
     Raises:
-        ValueError: It is no such file; the message begins with ``who``.
+        ValueError: It is no such file.
         OSError: It cannot be read.
     """
     arrays: dict[str, Array] = {}
@@ -56,38 +74,57 @@ def read_arrays(who: str, path: str | os.PathLike[str]) -> tuple[dict[str, Array
     with open(path, "rb") as file:
         try:
             archive = zipfile.ZipFile(file)
-            contents = {name: archive.read(name) for name in archive.namelist()}
-        except Exception as error:  # there are a dozen kinds; each format of compression adds its own
+        except Exception as error:  # of several kinds
             raise ValueError(
                 f"{who}: {os.fspath(path)} is no .npz file, or not a whole one ({error})"
             ) from error
-    for name, content in contents.items():
-        key = name.removesuffix(".npy")
-        if not content.startswith(b"\x93NUMPY"):
-            wrong[key] = "no array"
-            continue
-        try:
-            arrays[key] = _array(content)
-        except Exception as error:  # a header is read as Python: whatever its parser raises
-            wrong[key] = str(error)
+        members = {member: member.filename.removesuffix(".npy") for member in archive.infolist()}
+        times = Counter(members.values())
+        for member, key in members.items():
+            if times[key] > 1:
+                wrong[key] = f"there {times[key]} times"
+                continue
+            try:
+                arrays[key] = _array(archive, member, partial(difference, key))
+            except Exception as error:  # there are a dozen kinds: a header is read as Python
+                wrong[key] = str(error) or type(error).__name__
     return arrays, wrong
 
 
-def _array(content: bytes) -> Array:
-    """The array that a member holds; memory is taken only once its bytes are known to be there."""
-    member = BytesIO(content)
-    version = npy.read_magic(member)
+def _array(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    difference: Callable[[Shape, np.dtype[np.generic]], str],
+) -> Array:
+    """The array that a member holds; nothing but its header is unpacked before that is as expected."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Of what is packed in other ways, zipfile unpacks much more than it is asked for.
+        raise ValueError(f"packed by method {member.compress_type}, expected NumPy's")
+    with archive.open(member) as file:
+        start = BytesIO(file.read(LONGEST_HEADER))
+    if not start.getvalue().startswith(b"\x93NUMPY"):
+        raise ValueError("no array")
+    version = npy.read_magic(start)
     if version not in _HEADERS:
         raise ValueError(
             f"version {version} of the format, expected one of {', '.join(map(str, _HEADERS))}"
         )
-    shape, _, dtype = _HEADERS[version](member)
-    there, announced = len(content) - member.tell(), math.prod(shape) * dtype.itemsize
-    if there != announced and not dtype.hasobject:  # objects, of any size, are refused below
+    shape, by_columns, dtype = _HEADERS[version](start)
+    if dtype.hasobject:
+        raise ValueError("an array of objects, which would be unpickled; expected numbers")
+    there, announced = member.file_size - start.tell(), math.prod(shape) * dtype.itemsize
+    if there != announced:
         raise ValueError(f"{there} bytes, expected the {announced} of {dtype}{list(shape)}")
-    member.seek(0)
-    return as_array(np.load(member, allow_pickle=False))
+    if different := difference(shape, dtype):
+        raise ValueError(different)
+    with archive.open(member) as file:
+        file.read(start.tell())
+        data = _taken(file.read, announced, math.inf)
+    return as_array(data.view(dtype).reshape(shape, order="F" if by_columns else "C"))
 
+
+LONGEST_HEADER = 2**16
+"""How many bytes of a member are read for its header; NumPy refuses those that are not much shorter."""
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 """What reads the header of a member, by the version of the format; a third is for names of fields."""
@@ -121,10 +158,10 @@ class _Unpacked(gzip.GzipFile):
         return super().read(size)
 
 
-def _taken(read: Callable[[int], bytes], count: int) -> NDArray[np.uint8]:
+def _taken(read: Callable[[int], bytes], count: int, largest: float = LARGEST) -> NDArray[np.uint8]:
     """So many bytes. Memory is taken as they come, not as they are announced."""
-    if count > LARGEST:
-        raise ValueError(f"announces {count} bytes; at most {LARGEST} are read")
+    if count > largest:
+        raise ValueError(f"announces {count} bytes; at most {largest} are read")
     data = bytearray()
     while len(data) < count:
         part = read(min(count - len(data), PIECE))
@@ -170,7 +207,11 @@ def read_cifar(
         _Unpacked(fileobj=packed) as unpacked,
         tarfile.open(fileobj=unpacked, mode="r:") as archive,
     ):
-        found = {member.name: member for member in archive}
+        found: dict[str, tarfile.TarInfo] = {}
+        for member in archive:
+            if member.size < 0:  # behind it would come what was read already, for ever
+                raise ValueError(f"{member.name} has {member.size} bytes")
+            found[member.name] = member
         for name in members:
             if name not in found:
                 raise ValueError(f"holds no {name}")

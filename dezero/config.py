@@ -14,6 +14,8 @@ from types import FrameType
 from typing import Never, TypeAlias, TypeVar
 from weakref import ref
 
+import numpy as np
+
 # How a region knows where it holds.  A ContextVar alone would leak out of a suspended generator,
 # because a generator shares the context of whoever consumes it.  So a region belongs to the
 # innermost frame around its ``with`` that can be suspended, and holds while that frame executes:
@@ -24,6 +26,7 @@ from weakref import ref
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _CONTEXTLIB = inspect.getfile(ContextDecorator)
+_RUN_LATER = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def _owner(frame: FrameType | None) -> FrameType | None:
@@ -74,10 +77,11 @@ class _Switch:
 
     def __set__(self, config: object, value: bool) -> None:
         """Change the value for the region that holds or, outside of regions, from here on."""
+        value = _boolean(self.entries.name, value)
         entries = self.entries.get()
         i = _innermost(entries)
         place = entries[i][1] if i >= 0 else None
-        self.entries.set((*entries[: max(i, 0)], (bool(value), place), *entries[i + 1 :]))
+        self.entries.set((*entries[: max(i, 0)], (value, place), *entries[i + 1 :]))
 
 
 _SWITCHES = {name: _Switch(name) for name in ("enable_backprop", "train")}
@@ -88,6 +92,13 @@ def recording() -> bool:
     """Whether operations record the graph here: ``Config.enable_backprop``, as fast as can be."""
     entries = _ENTRIES.get()
     return not entries or (i := _innermost(entries)) < 0 or entries[i][0]
+
+
+def _boolean(name: str, value: object) -> bool:
+    """``value``, if it is true or false by itself: also ``"False"`` would count as true."""
+    if type(value) not in (bool, np.bool_):
+        raise TypeError(f"Config.{name} is set to {value!r}; expected True or False")
+    return bool(value)
 
 
 def _switch(name: str) -> _Switch:
@@ -111,7 +122,14 @@ class Config(metaclass=_Config):
     """The switches ``Config.enable_backprop`` and ``Config.train``, both True by default.
 
     An assignment counts in this thread and async task only, and inside a region until its end.
+
+    Raises:
+        AttributeError: At an assignment: there is no such switch.
+        TypeError: At an assignment: the value is no bool. Or Config is called: it has no instances.
     """
+
+    def __init__(self) -> None:
+        raise TypeError("Config has no instances; assign to Config.train or Config.enable_backprop")
 
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -128,11 +146,12 @@ class using_config(ContextDecorator):
 
     Raises:
         AttributeError: ``Config`` has no such name.
+        TypeError: ``value`` is no bool; or what is decorated runs after the call, as a generator does.
     """
 
     def __init__(self, name: str, value: bool) -> None:
         self._entries = _switch(name).entries
-        self._value = bool(value)
+        self._value = _boolean(name, value)
         self._regions: list[_Region] = []
 
     def __enter__(self) -> None:
@@ -151,7 +170,7 @@ class using_config(ContextDecorator):
 
     def __call__(self, func: _F) -> _F:
         """Make the region around every call of a function."""
-        if getattr(getattr(func, "__code__", None), "co_flags", 0) & _SUSPENDABLE:
+        if any(runs(f) for f in (func, type(func).__call__) for runs in _RUN_LATER):
             raise TypeError(f"{self!r} cannot decorate {func!r}, whose body runs after the call")
         return super().__call__(func)
 

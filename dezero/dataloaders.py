@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dezero.arrays import integer
 from dezero.contract import Array
+from dezero.utils import checked_rng
 
 
 class Examples(Protocol):
@@ -43,7 +44,8 @@ class DataLoader:
 
     Raises:
         ValueError: ``batch_size`` is less than one; or, at a batch, its examples differ in shape.
-        TypeError: At a batch: an example is no pair.
+        TypeError: ``dataset`` has no length, or no items; ``rng`` draws no order; or, at a batch, an
+            example is no pair.
         RuntimeError: ``gpu`` is true.
     """
 
@@ -58,13 +60,19 @@ class DataLoader:
     ) -> None:
         if gpu:
             self.to_gpu()
+        for method in ("__len__", "__getitem__"):
+            if not hasattr(dataset, method):
+                raise TypeError(
+                    f"{self._name}: dataset is of type {type(dataset).__name__}, without {method}; "
+                    "expected examples with a length and an index, such as Dataset.of(x, t)"
+                )
         self.dataset: Examples = dataset
         self.batch_size: int = integer(self._name, "batch_size", batch_size)
         if self.batch_size < 1:
             raise ValueError(f"{self._name}: batch_size is {batch_size}; expected at least 1")
         self.shuffle: bool = shuffle
         self.gpu: bool = False
-        self.rng: np.random.Generator | None = rng
+        self.rng: np.random.Generator | None = checked_rng(self._name, rng)
         self.data_size: int = len(dataset)
         self.max_iter: int = math.ceil(self.data_size / self.batch_size)
         self.reset()

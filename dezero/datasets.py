@@ -71,9 +71,16 @@ class Dataset:
         transform: Transform | None = None,
         target_transform: Transform | None = None,
     ) -> Dataset:
-        """The dataset of two arrays, which it shares: ``data[i]`` belongs to ``label[i]``."""
+        """The dataset of two arrays, which it shares: ``data[i]`` belongs to ``label[i]``.
+
+        Raises:
+            ValueError: There are not as many labels as data, or one has no axis to count them along.
+        """
         dataset = Dataset(True, transform, target_transform)
         dataset.data, dataset.label = as_array(data), None if label is None else as_array(label)
+        for what, array in (("data", dataset.data), ("label", dataset.label)):
+            if array is not None and array.ndim == 0:
+                raise ValueError(f"Dataset.of: {what} has no axis; expected one along the examples")
         dataset._check_lengths()
         return dataset
 

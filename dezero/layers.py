@@ -215,17 +215,21 @@ class Layer:
 
         who = f"{type(self).__name__}.load_weights"
         places = self._places()
-        arrays, wrong = archives.read_arrays(who, path)
         named: defaultdict[int, dict[str, int]] = defaultdict(dict)  # lengths, by the id of a layer
-        for key, (layer, name, p) in places.items():
+
+        def difference(key: str, shape: Shape, dtype: np.dtype[np.generic]) -> str:
+            if key not in places:
+                return "not expected"
+            layer, name, p = places[key]
             expected = (p.shape, p.dtype) if has_data(p) else layer._expected(name)
+            return _difference(shape, dtype, *expected, named[id(layer)])
+
+        arrays, wrong = archives.read_arrays(who, path, difference)
+        for key in places:
             if key not in arrays:
                 wrong.setdefault(key, "missing in the file")
-            elif difference := _difference(arrays[key], *expected, named[id(layer)]):
-                wrong[key] = difference
-        wrong.update({key: "not expected" for key in arrays if key not in places})
         if wrong:
-            lines = [f"\n  {key}: {what}" for key, what in wrong.items()]
+            lines = [f"\n  {key}: {wrong[key]}" for key in {**places, **wrong} if key in wrong]
             raise ValueError(f"{who}: {os.fspath(path)} does not fit:{''.join(lines)}")
         for key, place in places.items():
             place.parameter.data = arrays[key]
@@ -263,19 +267,23 @@ def has_data(parameter: Parameter) -> bool:
 
 
 def _difference(
-    x: Array, lengths: Lengths | None, elements: Elements | None, named: dict[str, int]
+    shape: Shape,
+    dtype: np.dtype[np.generic],
+    lengths: Lengths | None,
+    elements: Elements | None,
+    named: dict[str, int],
 ) -> str:
     """In what an array is not as expected; empty if it is. It may say how long what has a name is."""
     differences: list[str] = []
-    if lengths is not None and not _fits(x.shape, lengths, named):
+    if lengths is not None and not _fits(shape, lengths, named):
         known = [named.get(n) if isinstance(n, str) else n for n in lengths]
         text = ", ".join("any" if n is None else str(n) for n in known)
-        differences.append(f"shape {x.shape}, expected ({text}{',' * (len(lengths) == 1)})")
+        differences.append(f"shape {shape}, expected ({text}{',' * (len(lengths) == 1)})")
     if elements is np.floating:
-        if x.dtype.kind != "f":
-            differences.append(f"elements of {x.dtype}, expected floating ones")
-    elif elements is not None and x.dtype != elements:
-        differences.append(f"elements of {x.dtype}, expected {elements}")
+        if dtype.kind != "f":
+            differences.append(f"elements of {dtype}, expected floating ones")
+    elif elements is not None and dtype != elements:
+        differences.append(f"elements of {dtype}, expected {elements}")
     return "; ".join(differences)
 
 

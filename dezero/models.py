@@ -49,21 +49,25 @@ class Sequential(Model):
     """Layers, and functions of a Variable, one after the other.
 
     Attributes:
-        layers: All of them; also ``l0``, ``l1``, … by their places.
+        l0, l1, …: The layers by their places. One that is assigned takes the place of the old one.
 
     Raises:
         TypeError: One cannot be called.
     """
 
     def __init__(self, *layers: Callable[[Variable], Variable]) -> None:
-        self.layers: list[Callable[[Variable], Variable]] = []
+        self._length: int = len(layers)
         for i, layer in enumerate(layers):
             if not callable(layer):
                 raise TypeError(
                     f"Sequential: layer {i} is {type(layer).__name__}; expected a Layer or a function"
                 )
             setattr(self, f"l{i}", layer)
-            self.layers.append(layer)
+
+    @property
+    def layers(self) -> tuple[Callable[[Variable], Variable], ...]:
+        """All of them, in order."""
+        return _numbered(self, "l", range(self._length))
 
     def forward(self, x: Variable) -> Variable:
         for layer in self.layers:
@@ -79,7 +83,7 @@ class MLP(Model):
         activation: A function of a Variable.
 
     Attributes:
-        layers: The layers; also ``l0``, ``l1``, … by their places.
+        l0, l1, …: The layers by their places. One that is assigned takes the place of the old one.
 
     Raises:
         ValueError: There is no size, or one is not positive.
@@ -103,16 +107,27 @@ class MLP(Model):
                 "expected a size for each layer, such as (100, 10)"
             ) from None
         self.activation: Callable[[Variable], Variable] = activation
-        self.layers: list[L.Linear] = [L.Linear(size) for size in sizes]
-        if not self.layers:
+        if not sizes:
             raise ValueError("MLP: fc_output_sizes is empty; expected the size of at least one layer")
-        for i, layer in enumerate(self.layers):
-            setattr(self, f"l{i}", layer)
+        self._length: int = len(sizes)
+        for i, size in enumerate(sizes):
+            setattr(self, f"l{i}", L.Linear(size))
+
+    @property
+    def layers(self) -> tuple[L.Linear, ...]:
+        """All of them, in order."""
+        return _numbered(self, "l", range(self._length))
 
     def forward(self, x: Variable) -> Variable:
-        for layer in self.layers[:-1]:
+        *hidden, last = self.layers
+        for layer in hidden:
             x = self.activation(layer(x))
-        return self.layers[-1](x)
+        return last(x)
+
+
+def _numbered(layer: L.Layer, letter: str, numbers: range) -> tuple[Any, ...]:
+    """The attributes ``l0``, ``l1``, …: they alone are kept, for a list beside them might differ."""
+    return tuple([getattr(layer, f"{letter}{i}") for i in numbers])
 
 
 # ------------------------------------------------------------------------------------------------ VGG
@@ -179,7 +194,12 @@ class VGG16(Model):
             image: A picture of Pillow.
             size: Its new width and height; None to leave it as it is.
             dtype: The element type.
+
+        Raises:
+            TypeError: ``dtype`` is not floating.
         """
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"VGG16.preprocess: dtype is {np.dtype(dtype)}; expected a floating one")
         image = image.convert("RGB")
         if size is not None:
             image = image.resize(size, BICUBIC)
@@ -283,9 +303,14 @@ class BuildingBlock(L.Layer):
         downsample_fb: bool = False,
     ) -> None:
         self.a: BottleneckA = BottleneckA(in_size, mid_size, out_size, stride, downsample_fb)
-        self.bs: list[BottleneckB] = [BottleneckB(out_size, mid_size) for _ in range(n_layers - 1)]
-        for i, b in enumerate(self.bs, 1):
-            setattr(self, f"b{i}", b)
+        self._length: int = n_layers
+        for i in range(1, n_layers):
+            setattr(self, f"b{i}", BottleneckB(out_size, mid_size))
+
+    @property
+    def bs(self) -> tuple[BottleneckB, ...]:
+        """The second bottleneck and those after it, in order."""
+        return _numbered(self, "b", range(1, self._length))
 
     def forward(self, x: Variable) -> Variable:
         x = self.a(x)

@@ -3,6 +3,9 @@
 NumPy hands a call over to its operands (``__array_ufunc__``, NEP 13; ``__array_function__``, NEP 18).
 Here it is looked up which function of `dezero.functions` that is. What has no derivative and
 tells of values (``np.isnan``, ``np.allclose``, ``np.zeros_like``) is computed on the data.
+
+A list is no operand: of the Variables in it NumPy makes an array of plain numbers, without asking, and
+what is computed from that has no graph. `dezero.functions.stack` makes one Variable of them.
 """
 
 from __future__ import annotations
@@ -49,6 +52,22 @@ def _dot(a: Operand, b: Operand) -> Variable:
             "right it differs from np.matmul; use that, or call it on .data"
         )
     return F.matmul(a, b)
+
+
+def _clip(
+    a: Operand,
+    a_min: float | None = None,
+    a_max: float | None = None,
+    min: float | None = None,
+    max: float | None = None,
+) -> Variable:
+    return F.clip(a, _bound("a_min", a_min, "min", min), _bound("a_max", a_max, "max", max))
+
+
+def _bound(name: str, given: float | None, newer: str, also: float | None) -> float | None:
+    if given is not None and also is not None:
+        raise TypeError(f"np.clip on Variables takes {name} or {newer}; both came")
+    return also if given is None else given
 
 
 _UFUNCS: Mapping[Computed, Computed] = {
@@ -101,7 +120,7 @@ _FUNCTIONS: Mapping[Computed, tuple[Computed, str]] = {
     np.roll: (F.roll, "a shift axis"),
     np.pad: (F.pad, "array pad_width"),
     np.where: (F.where, "condition x y"),
-    np.clip: (F.clip, "a a_min a_max"),
+    np.clip: (_clip, "a a_min a_max min max"),
     np.copy: (F.identity, "a"),
     np.dot: (_dot, "a b"),
 }  # fmt: skip
@@ -156,6 +175,14 @@ def apply_function(
     refused = [k for k in given if k not in taken and _says_something(function, k, given[k])]
     if refused:
         raise TypeError(f"{name} on Variables takes {', '.join(taken)}; {', '.join(refused)} came, too")
+    parameters = inspect.signature(ours).parameters
+    needed = {k for k, p in taken.items() if parameters[p].default is inspect.Parameter.empty}
+    missing = [k for k in taken if k in needed and k not in given]
+    if missing:
+        raise TypeError(
+            f"{name} on Variables takes {', '.join(taken)}; {', '.join(missing)} did not come; "
+            "what has no derivative is computed on .data"
+        )
     return ours(**{taken[k]: v for k, v in given.items() if k in taken})
 
 

@@ -73,7 +73,16 @@ class Optimizer:
         return self
 
     def add_hook(self, f: Hook) -> None:
-        """Let ``f`` run before each update, after the hooks that are there already."""
+        """Let ``f`` run before each update, after the hooks that are there already.
+
+        Raises:
+            TypeError: It cannot be called.
+        """
+        if not callable(f):
+            raise TypeError(
+                f"{type(self).__name__}.add_hook: f is of type {type(f).__name__}; "
+                "expected a function of the parameters, such as ClipGrad(5.0)"
+            )
         self.hooks.append(f)
 
     def update(self) -> None:
@@ -84,8 +93,10 @@ class Optimizer:
 
         Raises:
             RuntimeError: There was no `setup`.
-            TypeError: The elements of a parameter are not floating, or those of a gradient not real.
-            ValueError: A gradient is not of its parameter's shape, or a parameter is read-only.
+            TypeError: The elements of a parameter are not floating, or those of a gradient not real; or
+                a gradient is no Variable.
+            ValueError: A gradient is not of its parameter's shape; or a parameter is read-only, or has
+                a gradient but no data.
         """
         for param in self._ready():
             self.update_one(param)
@@ -163,6 +174,12 @@ def _checked_gradient(param: Parameter, who: str) -> Array:
     what = f"{who}: the parameter {param.name}" if param.name else f"{who}: a parameter"
     if param.grad is None:
         raise ValueError(f"{what} has no gradient; expected one, as backward() leaves it")
+    # The casts tell the truth: anything can be assigned, and data that were taken read None.
+    if not isinstance(cast(object, param.grad), Variable):
+        kind = type(param.grad).__name__
+        raise TypeError(f"{what} has a gradient of type {kind}; expected a Variable")
+    if cast(object, param.data) is None:
+        raise ValueError(f"{what} has a gradient, but no data")
     data, g = as_array(param.data), as_array(param.grad.data)
     if data.dtype.kind != "f":
         raise TypeError(f"{what} has elements of {data.dtype}; expected floating ones")

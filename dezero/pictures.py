@@ -24,6 +24,9 @@ from dezero.operation import Operation
 LARGEST = 3000
 """How many variables and functions a drawing may have; DOT text may have any number."""
 
+MOST_POINTS = 20_000
+"""How many points our own drawing may have, the bends of long edges included: it takes some seconds."""
+
 PATIENCE = 120.0
 """How many seconds Graphviz may take."""
 
@@ -126,16 +129,14 @@ class Picture:
             kind: ``"dot"``, ``"svg"``, ``"png"`` or ``"pdf"``.
 
         Raises:
-            ValueError: There are more than `LARGEST` vertices to draw.
+            ValueError: There are more than `LARGEST` vertices to draw, or without Graphviz more than
+                `MOST_POINTS` points.
             RuntimeError: PNG or PDF without Graphviz; or Graphviz failed.
         """
         if kind == "dot":
             return self.dot.encode()
         if len(self.vertices) > LARGEST:
-            raise ValueError(
-                f"a graph of {len(self.vertices)} variables and functions is too large to draw "
-                f"(the limit is {LARGEST}); write it as text, to a file that ends in .dot"
-            )
+            raise _too_large(f"{len(self.vertices)} variables and functions", LARGEST)
         import shutil  # here, and what else only a drawing needs: so `import dezero` is not slowed
 
         program = shutil.which("dot")
@@ -149,12 +150,21 @@ class Picture:
         )
 
     def _repr_svg_(self) -> str | None:
-        # A notebook falls back on repr() for None.
-        return self.svg if len(self.vertices) <= LARGEST else None
+        try:
+            return self.svg
+        except ValueError:  # too large: for None a notebook falls back on repr()
+            return None
 
     def __repr__(self) -> str:
         functions = sum(vertex.is_function for vertex in self.vertices)
         return f"<Picture of variables: {len(self.vertices) - functions}, functions: {functions}>"
+
+
+def _too_large(what: str, limit: int) -> ValueError:
+    return ValueError(
+        f"a graph of {what} is too large to draw (the limit is {limit}); "
+        "write it as text, to a file that ends in .dot"
+    )
 
 
 def _roots(output: object) -> list[Variable]:
@@ -235,6 +245,9 @@ class Drawing:
     A *point* is a vertex, or a place where an edge crosses a rank between its ends. The edges that
     leave a vertex share their points, as a trunk from which they branch off. A *segment* leads from a
     point to one of the next rank.
+
+    Raises:
+        ValueError: There are more than `MOST_POINTS` points.
     """
 
     def __init__(self, vertices: Sequence[Vertex], edges: Sequence[Edge]) -> None:
@@ -270,6 +283,9 @@ class Drawing:
                     segments.append((point, len(self.rank)))
                     self.rank.append(self.rank[point] + 1)
                     point = len(self.rank) - 1
+                if len(self.rank) > MOST_POINTS:
+                    vertices = f"{len(self.vertices)} variables and functions"
+                    raise _too_large(f"{vertices}, and with the bends of edges more,", MOST_POINTS)
                 segments.append((point, j))
         return segments
 

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from dezero.arrays import as_array, floating
 from dezero.contract import Array
 from dezero.cuda import optional
-from dezero.utils import pair
+from dezero.utils import checked_rng, pair
 
 Transform: TypeAlias = Callable[[Any], object]
 """Any callable of one argument. What a chain of them passes on is known at run time only."""
@@ -89,7 +89,8 @@ class Resize:
 class CenterCrop:
     """The middle of a picture; where the picture is smaller, it is framed in black.
 
-    If the margins cannot be equal, the right and the lower one are the wider ones.
+    If the margins cannot be equal, one more is cut off on the right and below, and one more is added on
+    the left and above, as in the book.
 
     Args:
         size: The width and the height in pixels; one number for both.
@@ -158,13 +159,14 @@ class RandomHorizontalFlip:
 
     Raises:
         ValueError: ``p`` is no probability.
+        TypeError: ``rng`` draws no numbers.
     """
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"RandomHorizontalFlip: p is {p}; expected a probability, 0 … 1")
         self.p: float = p
-        self.rng: np.random.Generator | None = rng
+        self.rng: np.random.Generator | None = checked_rng("RandomHorizontalFlip", rng)
 
     @overload
     def __call__(self, img: Array) -> Array: ...
@@ -182,6 +184,8 @@ class RandomHorizontalFlip:
 
 class Normalize:
     """``(array - mean) / std``. Floating arrays keep their element type; others become float64.
+
+    It is computed in float32 at least, for a small std would be zero in float16.
 
     Args:
         mean: A number, or one for each entry along the first axis (the channels of (C, H, W)).
@@ -202,8 +206,10 @@ class Normalize:
         self.std: float | Sequence[float] | Array = std
 
     def __call__(self, array: Array) -> Array:
-        x = floating(as_array(array))
-        return as_array((x - _by_channel("mean", self.mean, x)) / _by_channel("std", self.std, x))
+        given = floating(as_array(array))
+        x = given.astype(np.result_type(given.dtype, np.float32), copy=False)
+        y = (x - _by_channel("mean", self.mean, x)) / _by_channel("std", self.std, x)
+        return as_array(y).astype(given.dtype, copy=False)
 
 
 class Flatten:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
+import stat
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
 from dezero import arrays
-from dezero.arrays import Axes, Shape, as_array, floating, is_array_or_number, kept_shape
+from dezero.arrays import (
+    Axes,
+    Shape,
+    as_array,
+    floating,
+    is_array_or_number,
+    kept_shape,
+    reduced_axes,
+)
 from dezero.contract import Array
 from dezero.core import as_shape
 from dezero.functions import LogSumExp
@@ -84,7 +93,8 @@ def plot_dot_graph(
 def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     """A file to write to, which takes its place at ``path`` when the block ends, but not if it raises.
 
-    What is no file that could be replaced, as a device or a pipe, is written to at once.
+    A file that is replaced leaves its permissions to the new one. What is no file that could be
+    replaced, as a device or a pipe, is written to at once.
 
     Raises:
         OSError: It cannot be written.
@@ -99,7 +109,11 @@ def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
     part = path.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with part.open("xb") as file:
+            if path.exists():
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or the name might be there before what is in the file
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -128,9 +142,16 @@ def reshape_sum_backward(gy: TensorT, x_shape: Shape, axis: Axes, keepdims: bool
     Raises:
         ValueError: An axis is none of ``x_shape``; or ``gy`` has not the shape of the sum.
     """
-    if axis is None or not x_shape:
-        return gy.reshape(gy.shape)
-    return gy.reshape(kept_shape(x_shape, _axes("reshape_sum_backward", len(x_shape), axis)))
+    if not x_shape:
+        axis = None  # over 0 and -1 NumPy sums a scalar, too
+    kept = kept_shape(x_shape, _axes("reshape_sum_backward", len(x_shape), axis))
+    reduced = reduced_axes(len(x_shape), axis)
+    summed = kept if keepdims else tuple(n for a, n in enumerate(x_shape) if a not in reduced)
+    if gy.shape != summed:
+        raise ValueError(
+            f"reshape_sum_backward: gy has shape {gy.shape}; expected that of the sum, {summed}"
+        )
+    return gy.reshape(gy.shape if axis is None else kept)
 
 
 def max_backward_shape(x: Variable | Array, axis: Axes) -> Shape:
@@ -177,6 +198,19 @@ def pair(x: int | tuple[int, int]) -> tuple[int, int]:
     except (TypeError, ValueError):
         raise ValueError(f"pair: {x!r} is neither an integer nor a pair of integers") from None
     return height, width
+
+
+def checked_rng(who: str, rng: np.random.Generator | None) -> np.random.Generator | None:
+    """``rng``, if numbers can be drawn from it, or None.
+
+    Raises:
+        TypeError: It is something else, such as a seed.
+    """
+    if rng is None or callable(getattr(rng, "permutation", None)):
+        return rng
+    raise TypeError(
+        f"{who}: rng is of type {type(rng).__name__}; expected a Generator, as np.random.default_rng(0)"
+    )
 
 
 def get_conv_outsize(input_size: int, kernel_size: int, stride: int, pad: int) -> int:

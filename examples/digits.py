@@ -120,12 +120,15 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         guesses[net.__name__] = as_array(y.argmax(axis=1))
         accuracies[net.__name__] = float(F.accuracy(y, digits.t_test))
 
+    width = digits.x_test.shape[-1] + 2  # in the frame that a mosaic gives it
+
     def draw(figure: Figure) -> None:
         for (name, y), ax in zip(guesses.items(), figure.subplots(2, 1), strict=True):
             wrong = np.flatnonzero(y != digits.t_test)
             ax.imshow(mosaic(digits.x_test[wrong[:24], 0], columns=24), cmap="gray_r")
             ax.set_title(f"{name}: {len(wrong)} of {len(y)} taken for others")
-            ax.set_xticks(10 * np.arange(min(len(wrong), 24)) + 4.5, y[wrong[:24]])
+            places = width * np.arange(min(len(wrong), 24)) + (width - 1) / 2
+            ax.set_xticks(places, y[wrong[:24]])
             ax.set_yticks([])
 
     picture(options.out / "digits.png", draw, (9, 2.4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -15,8 +16,10 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import copy_context
-from typing import TypeAlias, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import pytest
 
 from dezero.config import Config, no_grad, recording, using_config
@@ -157,6 +160,27 @@ def test_an_unknown_name_says_which_exist() -> None:
     assert recording()
 
 
+@pytest.mark.parametrize("value", ["False", 0, None, np.array([True, False])])
+def test_a_value_that_is_no_bool(value: Any) -> None:
+    message = re.escape(f"Config.train is set to {value!r}; expected True or False")
+    with pytest.raises(TypeError, match=message):
+        using_config("train", value)
+    with pytest.raises(TypeError, match=message):
+        setattr(Config, "train", value)  # noqa: B010 - a type checker refuses the plain one
+    assert Config.train
+
+
+def test_a_bool_of_numpy() -> None:
+    value: Any = np.float64(1.0) > 2
+    with using_config("train", value):
+        assert Config.train is False
+
+
+def test_there_are_no_instances() -> None:
+    with pytest.raises(TypeError, match=r"^Config has no instances; assign to Config\.train or"):
+        Config()
+
+
 def test_repr() -> None:
     assert repr(no_grad()) == "using_config('enable_backprop', False)"
     with in_use():
@@ -218,7 +242,15 @@ def test_a_decorator_of_a_generator_or_coroutine_would_do_nothing_and_is_refused
     async def stream() -> AsyncIterator[int]:
         yield 1
 
-    for function in (half_quiet, coroutine, stream):
+    class Half:
+        def __call__(self) -> Iterator[bool]:
+            yield recording()
+
+        def method(self) -> Iterator[bool]:
+            yield recording()
+
+    later = (half_quiet, coroutine, stream, partial(half_quiet), Half(), Half().method)
+    for function in later:
         with pytest.raises(TypeError, match="whose body runs after the call"):
             no_grad()(function)
 

@@ -212,6 +212,23 @@ def test_examples_of_different_shapes() -> None:
         DataLoader([pairs[0], pairs[2]], 2).next()
 
 
+@pytest.mark.parametrize("loader", [DataLoader, SeqDataLoader])
+@pytest.mark.parametrize("dataset", [(i for i in range(3)), {1, 2, 3}, None])
+def test_what_is_no_dataset(loader: type[DataLoader], dataset: Any) -> None:
+    message = (
+        rf"^{loader.__name__}: dataset is of type {type(dataset).__name__}, without __\w+__; "
+        r"expected examples with a length and an index, such as Dataset\.of\(x, t\)$"
+    )
+    with pytest.raises(TypeError, match=message):
+        loader(dataset, 2)
+
+
+def test_the_rng_draws_orders() -> None:
+    rng: Any = 0
+    with pytest.raises(TypeError, match=r"^DataLoader: rng is of type int; expected a Generator, as"):
+        DataLoader(Dataset.of(np.zeros(3)), 2, rng=rng)
+
+
 @pytest.mark.parametrize("dataset", [np.zeros((3, 4)), [1, 2, 3], [(1, 2, 3)] * 3, np.zeros((3, 1))])
 def test_what_is_no_pair(dataset: Any) -> None:
     message = (

@@ -60,6 +60,13 @@ def test_the_data_are_shared() -> None:
     assert np.shares_memory(dataset[1:3].data, X)
 
 
+def test_arrays_without_an_axis() -> None:
+    with pytest.raises(ValueError, match=r"Dataset\.of: data has no axis; expected one along"):
+        Dataset.of(np.array(1.0))
+    with pytest.raises(ValueError, match=r"Dataset\.of: label has no axis; expected one along"):
+        Dataset.of(X, np.array(1))
+
+
 @pytest.mark.parametrize("i", [5, -6, 10**30])
 def test_no_such_index(i: int) -> None:
     with pytest.raises(IndexError, match=f"Dataset: index {i} is out of range for 5 examples"):
@@ -616,6 +623,7 @@ FIRST = "cifar-10-batches-bin/data_batch_1.bin"
         (header(FIRST, 3073 * 10**5) + bytes(4096), "unexpected end of data"),
         (header("x", 2**70) + bytes(4096), r"tar\.gz: ."),
         (header("x", -512) + bytes(4096), r"tar\.gz: ."),
+        (header("x", 0) + header("y", -512) + bytes(4096), "y has -512 bytes"),  # and is the next, too
         (header("x", 2**60, tarfile.XHDTYPE) + bytes(4096), "a header announces 1152921504606846976 b"),
         (header("x", 2**33, tarfile.XHDTYPE) + bytes(4096), "a header announces 8589934592 bytes"),
         (header("x", -(2**20), tarfile.XHDTYPE) + bytes(2**25), "a header announces -1048576 bytes"),
@@ -631,6 +639,14 @@ def test_archives_that_lie(content: bytes, message: str, tmp_path: Path) -> None
     """What tarfile says of a header differs from version to version; that it is refused does not."""
     (tmp_path / ARCHIVE).write_bytes(gzip.compress(content))
     refused(read_cifar10, tmp_path, ARCHIVE, message)
+
+
+def test_a_member_of_less_than_nothing(tmp_path: Path) -> None:
+    before = header("x", 4096) + bytes(4096)
+    test = header("cifar-10-batches-bin/test_batch.bin", -3073) + bytes(4096)
+    (tmp_path / ARCHIVE).write_bytes(gzip.compress(before + test))
+    with pytest.raises(ValueError, match=r"test_batch\.bin has -3073 bytes"):
+        CIFAR10(train=False, folder=tmp_path)
 
 
 def test_archives_that_are_damaged(tmp_path: Path) -> None:

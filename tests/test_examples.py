@@ -46,6 +46,7 @@ def test_taylor(tmp_path: Path) -> None:
     assert len(errors) == 4
     # The first term left out is (2π)^33 / 33!, some 3e-11; a derivative makes it 33 / 2π times larger.
     assert max(errors.values()) < 1e-8
+    assert max(list(errors.values())[:2]) < 2e-10  # as examples/README.md says
     expect_picture(tmp_path / "taylor.png")
 
 
@@ -118,9 +119,16 @@ def test_compare_torch() -> None:
         assert abs(figures[f"{net}: dezero"] - figures[f"{net}: PyTorch"]) <= 0.01
 
 
-def test_digits_of_mnist(tmp_path: Path) -> None:
+def test_digits_of_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own files, here of the other digits in the size of MNIST's."""
-    load: Callable[..., Sequence[Array]] = importlib.import_module("digits").load
+    digits = importlib.import_module("digits")
+    drawings: list[Callable[..., None]] = []
+
+    def picture(path: Path, draw: Callable[..., None], size: tuple[float, float]) -> None:
+        drawings.append(draw)
+
+    monkeypatch.setattr(digits, "picture", picture)
+    load: Callable[..., Sequence[Array]] = digits.load
     x, t, x_test, t_test = load()
     for part, pictures, classes in (("train", x[:600], t[:600]), ("t10k", x_test[:200], t_test[:200])):
         large = np.pad(np.kron(pictures[:, 0], np.ones((3, 3))), ((0, 0), (2, 2), (2, 2)))
@@ -135,6 +143,14 @@ def test_digits_of_mnist(tmp_path: Path) -> None:
     figures = run("digits", "--mnist", tmp_path, "--out", tmp_path)
     assert figures["Perceptron"] >= 0.85
     assert figures["ConvNet"] >= 0.85
+
+    figure = pytest.importorskip("matplotlib.figure", reason="what is drawn needs it").Figure()
+    (draw,) = drawings
+    draw(figure)
+    for ax in figure.axes:  # a guess stands below the middle of its digit, 28 wide and framed
+        ticks = ax.get_xticks()
+        np.testing.assert_array_equal(ticks, 14.5 + 30 * np.arange(len(ticks)))
+        assert len(ticks) > 1
 
 
 def test_each_example_is_tested() -> None:

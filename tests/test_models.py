@@ -120,7 +120,7 @@ def test_sequential(tmp_path: Path) -> None:
     x = np.random.randn(5, 3).astype(np.float32)
     y = assert_type(model(x), Variable)
     np.testing.assert_array_equal(y.data, last(F.relu(first(x))).data)
-    assert model.layers == [first, F.relu, last]
+    assert model.layers == (first, F.relu, last)
     assert anything(model).l2 is last
     assert list(model.params()) == [first.W, first.b, last.W, last.b]
     assert keys(model, tmp_path / "w") == ["l0/W", "l0/b", "l2/W", "l2/b"]
@@ -138,6 +138,39 @@ def test_a_copy_is_whole_and_its_own(model: MLP | Sequential) -> None:
         assert twin.layers[0] is twin.l0
         assert twin.layers[0] is not model.layers[0]
         np.testing.assert_array_equal(twin(x).data, y.data)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "size"),
+    [(MLP((4, 2)), "l1", 2), (Sequential(Linear(4), F.tanh, Linear(2)), "l2", 2)],
+)
+def test_an_attribute_that_is_assigned_takes_part(
+    model: MLP | Sequential, name: str, size: int, tmp_path: Path
+) -> None:
+    x = np.random.randn(5, 3)
+    assert model(x).shape == (5, size)
+    replaced = Linear(7)
+    setattr(model, name, replaced)
+    assert model(x).shape == (5, 7)
+    assert model.layers[-1] is replaced
+    model.save_weights(tmp_path / "w")
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        anything(model).layers[0] = replaced  # which would be registered nowhere
+
+
+def test_a_block_that_is_assigned_takes_part() -> None:
+    block = BuildingBlock(3, 8, 4, 16, 2)
+    called: list[Variable] = []
+
+    class Noting(Layer):
+        def forward(self, x: Variable) -> Variable:
+            called.append(x)
+            return x
+
+    setattr(block, "b2", Noting())  # noqa: B010 - a type checker knows of no such name
+    block(np.random.randn(2, 8, 6, 6).astype(np.float32))
+    assert len(called) == 1
+    assert len(block.bs) == 2
 
 
 def test_a_model_learns() -> None:
@@ -388,3 +421,5 @@ def test_preprocess(pillow: Any) -> None:
     assert VGG16.preprocess(picture, (7, 9), np.float64).dtype == np.float64
     assert VGG16.preprocess(pillow.new("L", (5, 3), 9), (2, 2)).shape == (3, 2, 2)
     assert picture.size == (5, 3)
+    with pytest.raises(TypeError, match="preprocess: dtype is uint8; expected a floating one"):
+        VGG16.preprocess(picture, None, np.uint8)

@@ -51,6 +51,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "clip": lambda x: np.clip(x, 0.2, 0.6),
     "clip from below": lambda x: np.clip(x, 0.2, None),
     "clip from above": lambda x: np.clip(x, None, 0.6),
+    "clip by the newer names": lambda x: np.clip(x, min=0.2, max=0.6),
+    "clip by one of them": lambda x: np.clip(x, max=0.6),
     "copy": lambda x: np.copy(x),
     "dot": lambda x: np.dot(x, X.T),
     "matmul": lambda x: np.matmul(X.T, x),
@@ -211,6 +213,14 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "mode": (
         lambda x: np.pad(x, ((1, 1), (1, 1)), "edge"),
         "np.pad on Variables takes .*mode came, too",
+    ),
+    "where alone": (
+        lambda x: np.where(x),
+        "np.where on Variables takes condition, x, y; x, y did not come; what has no derivative is",
+    ),
+    "clip twice": (
+        lambda x: np.clip(x, 0, None, min=1),
+        "np.clip on Variables takes a_min or min; both came",
     ),
 }
 

@@ -500,6 +500,12 @@ def test_frozen_gradients_are_no_part_of_a_later_norm() -> None:
     assert float(q) == -4.0
 
 
+def test_a_hook_is_a_function() -> None:
+    hook: Any = None
+    with pytest.raises(TypeError, match=r"^SGD\.add_hook: f is of type NoneType; expected a function"):
+        SGD().add_hook(hook)
+
+
 def test_hooks_run_in_order_on_what_has_a_gradient() -> None:
     p, q, still = param(1.0, 1.0), param(1.0, 1.0), param(1.0)
     optimizer = SGD(1.0).setup(Params(p, q, still))
@@ -662,6 +668,12 @@ def with_grad(p: Parameter, grad: Array) -> Parameter:
     return p
 
 
+def with_no_variable(p: Parameter, grad: object) -> Parameter:
+    wrong: Any = p
+    wrong.grad = grad
+    return p
+
+
 WRONG: list[tuple[Callable[[], Parameter], type[Exception], str]] = [
     (
         lambda: param([1.0, 2.0], [1.0], name="W"),
@@ -680,8 +692,18 @@ WRONG: list[tuple[Callable[[], Parameter], type[Exception], str]] = [
     ),
     (
         lambda: with_grad(Parameter(None, "W"), np.array(1.0)),
+        ValueError,
+        "the parameter W has a gradient, but no data",
+    ),
+    (
+        lambda: with_no_variable(param([1.0], name="W"), np.array([1.0])),
         TypeError,
-        "the parameter W has elements of object; expected floating ones",
+        "the parameter W has a gradient of type ndarray; expected a Variable",
+    ),
+    (
+        lambda: with_no_variable(param([1.0]), 1.0),
+        TypeError,
+        "a parameter has a gradient of type float; expected a Variable",
     ),
     (
         lambda: with_grad(param([1.0]), np.array([1j])),

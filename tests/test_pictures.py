@@ -372,6 +372,21 @@ def test_the_largest_chain_is_drawn(no_graphviz: None) -> None:
     assert len(root.findall(f"{SVG}g")) == pictures.LARGEST - 1
 
 
+def test_long_edges_are_text_but_no_drawing(no_graphviz: None) -> None:
+    ys = [scalar("x")]
+    for i in range(1, 600):  # half of these edges are as long as the graph so far
+        ys.append(ys[i - 1] + ys[i // 2])
+    picture = Picture.of(ys[-1])
+    assert picture.dot.count(" -> ") == 3 * 599
+    with pytest.raises(
+        ValueError,
+        match=r"^a graph of 1199 variables and functions, and with the bends of edges more, is too "
+        r"large to draw \(the limit is 20000\); write it as text, to a file that ends in \.dot$",
+    ):
+        _ = picture.svg
+    assert picture._repr_svg_() is None  # pyright: ignore[reportPrivateUsage]  # a notebook's name for it
+
+
 # -------------------------------------------------------------------------------------------- Graphviz
 
 

@@ -107,6 +107,19 @@ def test_normalize_by_channel() -> None:
     np.testing.assert_array_equal(Normalize([1.0, 2.0])(np.array([1, 2])), [0.0, 0.0])
 
 
+def test_normalize_by_a_std_that_float16_does_not_have() -> None:
+    assert Normalize(0.0, 1e-8)(np.zeros(2, np.float16)).tolist() == [0.0, 0.0]
+    y = Normalize(0.0, 1e-8)(np.array([6e-8], np.float16))
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, [5.96], rtol=1e-3)
+
+
+def test_the_rng_of_a_flip_draws_numbers() -> None:
+    rng: Any = 0
+    with pytest.raises(TypeError, match="RandomHorizontalFlip: rng is of type int; expected"):
+        RandomHorizontalFlip(1, rng=rng)
+
+
 def test_normalize_by_default_changes_no_value() -> None:
     np.testing.assert_array_equal(Normalize()(RGB), RGB)
     assert Normalize(0.0, 2.0)(np.array(3.0)).shape == ()
@@ -327,6 +340,11 @@ def test_center_crop(size: int | tuple[int, int], rows: slice, columns: slice) -
 def test_center_crop_of_a_smaller_picture() -> None:
     y = ToArray()(CenterCrop(4)(picture(np.full((3, 2, 2), 9, np.uint8))))
     np.testing.assert_array_equal(y, np.pad(np.full((3, 2, 2), 9), ((0, 0), (1, 1), (1, 1))))
+
+
+def test_center_crop_of_a_picture_that_is_smaller_by_an_odd_number() -> None:
+    y = ToArray()(CenterCrop((8, 4))(picture(np.full((3, 3, 5), 9, np.uint8))))
+    np.testing.assert_array_equal(y, np.pad(np.full((3, 3, 5), 9), ((0, 0), (1, 0), (2, 1))))
 
 
 @pytest.mark.parametrize("transform", [Resize, CenterCrop])

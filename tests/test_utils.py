@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -149,6 +151,20 @@ def test_a_file_is_like_any_other(tmp_path: Path) -> None:
     assert whole.stat().st_mode == plain.stat().st_mode
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    for mode in (0o600, 0o660, 0o444):
+        path.chmod(mode)
+        with utils.whole_file(path) as file:
+            (part,) = set(tmp_path.iterdir()) - {path}
+            assert stat.S_IMODE(part.stat().st_mode) == mode  # also before anything is in it
+            file.write(b"newer")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert path.read_bytes() == b"newer"
+
+
 # -------------------------------------------------------------------------------------- shapes, arrays
 
 
@@ -178,6 +194,14 @@ def test_reshape_sum_backward_of_a_scalar_and_of_a_wrong_axis() -> None:
     for axis in (None, 0, -1):  # NumPy sums a scalar over these, too
         assert utils.reshape_sum_backward(np.array(1.0), (), axis, False).shape == ()
     assert utils.reshape_sum_backward(np.array(1.0), (2, 3), None, False).shape == ()
+    wrong: list[tuple[tuple[int, ...], Any, bool, str]] = [
+        ((4,), None, False, "()"), ((3,), 1, False, "(2,)"), ((3,), 0, True, "(1, 3)"),
+        ((1, 3), 0, False, "(3,)"), ((2, 1, 1), (), False, "(2, 3)"),
+    ]  # fmt: skip
+    for shape, axis, keepdims, expected in wrong:
+        message = f"gy has shape {shape}; expected that of the sum, {expected}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            utils.reshape_sum_backward(np.ones(shape), (2, 3), axis, keepdims)
     with pytest.raises(ValueError, match=r"reshape_sum_backward: axis 2 is out of bounds .* of 2 axes"):
         utils.reshape_sum_backward(np.zeros(2), (2, 3), 2, False)
 
