@@ -27,6 +27,7 @@ from test_laws_say import (
     more,
 )
 
+import dezero.functions as F
 from dezero import Variable
 from dezero.contract import Array
 from dezero.verify import laws
@@ -35,7 +36,7 @@ from dezero.verify.faults import FAULTS, planted
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import Estimate
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Convention, Mismatch, Trial, Unresolved
+from dezero.verify.trial import Broken, Convention, Mismatch, Trial, Unresolved, margins_of
 
 
 class Blurred(Trial[Variable]):
@@ -606,3 +607,86 @@ def test_infinite_terms_of_a_second_derivative_excuse_nothing(dtype: str) -> Non
     with planted(FAULTS["second_infinite"]), pytest.raises(Broken) as caught:
         LAWS["second_order"].hold(_sine(0.75, dtype))
     assert caught.value.margin == np.inf
+
+
+class Naive(DezeroEngine):
+    """The loss of a guess is log(1 + e^-x) to the letter: from 17 on, that is 0 in float32."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        if step.op != "softplus":
+            return super().apply(step, operands)
+        return [F.log(1.0 + F.exp(operands[0]))]
+
+
+def _beside_one(x: float) -> Program:
+    """log(1 + eˣ) in float32, times another input."""
+    inputs = (np.array(x, np.float32), np.array(0.75, np.float32))
+    steps = (Step("softplus", (0,)), Step("mul", (1, 2)))
+    return Program(inputs, steps, (3,), (np.array(0.5, np.float32),))
+
+
+@pytest.mark.parametrize("law", ["value", "gradient"])
+def test_a_value_that_is_lost_in_a_rounding_accuses_nobody(law: str) -> None:
+    LAWS[law].hold(Trial(DezeroEngine(), _beside_one(-17.0)))
+    with pytest.raises(Unresolved, match="the digits of a value are lost in a rounding"):
+        LAWS[law].hold(Trial(Naive(), _beside_one(-17.0)))
+
+
+@pytest.mark.parametrize("law", ["value", "gradient", "second_order"])
+def test_a_value_that_is_off_by_more_than_a_rounding_is_wrong(law: str) -> None:
+    """e⁻⁷ is 7,000 roundings of float32; and none of a value that is held, but of its gradient."""
+
+    class Wrong(DezeroEngine):
+        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+            (y,) = super().apply(step, operands)
+            return [y * 1e-3] if step.op == "softplus" else [y]
+
+    with pytest.raises(Broken):
+        LAWS[law].hold(Trial(Wrong(), _beside_one(-7.0)))
+
+
+def test_two_infinities_are_alike() -> None:
+    inf = np.inf
+    found, expected = np.array([inf, inf, -inf, 1.0, inf]), np.array([inf, -inf, -inf, inf, 1.0])
+    margins = margins_of(found, expected, np.ones(5))
+    assert margins.tolist() == [0.0, inf, 0.0, inf, inf]
+
+
+ACROSS = Program(
+    (np.array([-400.0]),), (Step("exp", (0,)), Step("reciprocal", (1,))), (2,), (np.ones(1),)
+)
+"""e^400 by way of a cotangent of -e^800, which float64 has no place for."""
+
+
+@pytest.mark.parametrize("law", ["gradient", "second_order"])
+def test_a_cotangent_beyond_float64_accuses_nobody(law: str) -> None:
+    with pytest.raises(Unresolved, match="a number is beyond the range of float64"):
+        LAWS[law].hold(Trial(DezeroEngine(), ACROSS))
+
+
+@pytest.mark.parametrize("law", ["linearity", "accumulation", "sharing"])
+def test_the_same_infinity_twice_is_no_difference(law: str) -> None:
+    LAWS[law].hold(Trial(DezeroEngine(), ACROSS))
+
+
+def test_an_infinite_enclosure_settles_nothing() -> None:
+    program = Program((np.array([1e-200]),), (Step("reciprocal", (0,)),), (1,), (np.ones(1),))
+    with pytest.raises(Unresolved, match="the enclosure is too wide"):
+        Trial(DezeroEngine(), program).proof()
+    with pytest.raises(Unresolved, match="the enclosure is too wide"):
+        Trial(DezeroEngine(), program).second([np.ones(1)])
+
+
+class Stretched(Altered):
+    """The products of the Hessian have an axis too many, over which all would broadcast."""
+
+    def altered(
+        self, found: list[Variable], xs: Variables, seeds: Variables, first: bool
+    ) -> list[Variable]:
+        return found if first else [Variable(g.data[None]) for g in found]
+
+
+def test_a_product_of_the_hessian_of_another_shape_is_wrong() -> None:
+    with pytest.raises(Broken, match="the product of the Hessian with a vector, for input 0") as caught:
+        LAWS["second_order"].hold(Trial(Stretched(), CUBED))
+    assert (caught.value.expected, caught.value.found) == ("shape (2,)", "shape (1, 2)")

@@ -201,6 +201,7 @@ def asked(side: int, bound: float = math.inf) -> list[float]:
 def test_the_ladders_have_no_step_in_common() -> None:
     both = steps_of(0.5)
     assert len(set(both)) == 16
+    both = [1e-6 * k for k in (1, 2, 3, 4)] + both  # where the noise is read
     assert asked(0) == pytest.approx([*(-h for h in reversed(both)), *both], rel=1e-14)
     assert asked(1) == pytest.approx(steps_of(0.1), rel=1e-14)
     assert asked(-1) == pytest.approx([-h for h in reversed(steps_of(0.1))], rel=1e-14)
@@ -222,8 +223,8 @@ def test_one_sided_derivatives_are_limits_along_the_direction(monkeypatch: pytes
 
 
 # The errors of a constant or a linear function are of rounding alone. From a rung to the next the noise
-# of a difference is doubled, that of a derivative is not. (f · noise + noise above) / (f - 1), for the
-# factor f of the ladder of ratio 2, is the least in the second rung: here it is as found on paper.
+# of a difference grows by the ratio, that of a derivative does not. (f · noise + noise above) / (f - 1)
+# of the ladder of ratio 1.7 is the least in the fifth rung, the first that counts (f: its factor).
 
 
 def is_resolved(found: Estimate, value: float, error: float, tolerance: float = 1e-12) -> None:
@@ -233,9 +234,38 @@ def is_resolved(found: Estimate, value: float, error: float, tolerance: float = 
 
 
 def test_the_rounding_of_values_is_carried_into_the_error() -> None:
-    is_resolved(ladders(lambda t: 7.0), 0.0, (4 * 56 + 28) / 3 * EPSILON)
+    above, noise = (14 * 1.7**k / 0.415 for k in (3, 4))
+    is_resolved(ladders(lambda t: 7.0), 0.0, (2.89 * noise + above) / 1.89 * EPSILON)
+    above, noise = (28 * 1.7**k / 0.083 for k in (3, 4))
     for side in (1, -1):
-        is_resolved(ladders(lambda t: 7.0, side=side), 0.0, (2 * 560 + 280) * EPSILON)
+        is_resolved(ladders(lambda t: 7.0, side=side), 0.0, (1.7 * noise + above) / 0.7 * EPSILON)
+
+
+def test_the_noise_of_a_function_is_carried_into_the_error() -> None:
+    """(t + 10⁶)² - 10¹² - 2 · 10⁶ t is t², but for what is rounded at 10¹²."""
+    quiet, noisy = ladders(lambda t: t * t + t), ladders(lambda t: (t + 1e6) ** 2 - 1e12 - 2e6 * t + t)
+    assert quiet.error < 1e-13
+    assert abs(noisy.value - 1.0) < noisy.error < 1.0
+
+
+NARROW: dict[str, Callable[[float], float]] = {
+    "a peak between the steps": lambda t: math.exp(-0.5 * ((t - 0.02) / 0.002) ** 2),
+    "a peak at 0": lambda t: math.exp(-0.5 * (t / 1e-4) ** 2),
+    "its slope": lambda t: -1e8 * t * math.exp(-0.5 * (t / 1e-4) ** 2),
+    "a step": lambda t: 1 / (1 + math.exp(-max(min(1e4 * (t - 0.001), 700.0), -700.0))),
+    "a foot": lambda t: math.exp(-0.5 * ((t - 0.037) / 0.005) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_what_is_narrower_than_the_steps_is_not_resolved(name: str) -> None:
+    assert not ladders(NARROW[name]).resolved
+
+
+def test_noise_is_not_taken_for_a_bend() -> None:
+    estimate = ladders(lambda t: (t + 1000.0) - 1000.0)
+    assert estimate.resolved
+    assert abs(estimate.value - 1.0) <= estimate.error < 1e-9
 
 
 def test_the_rounding_of_derivatives_is_carried_into_the_error() -> None:

@@ -598,3 +598,53 @@ def test_a_function_may_differentiate_inside_of_itself() -> None:
         check(forgotten, REALS, laws=laws, seed=1, examples=20)
     with pytest.raises(AssertionError, match="breaks the law `no_graph`"):
         check(penalty, REALS, seed=1, examples=20)  # which is true of it
+
+
+def in_one_pass(x: Variable) -> Variable:
+    return F.mean((x + 100.0) ** 2) - F.mean(x + 100.0) ** 2
+
+
+def tanh_by_powers(x: Variable) -> Variable:
+    a, b = F.exp(x), F.exp(-x)
+    return (a - b) / (a + b)
+
+
+@pytest.mark.parametrize(
+    ("target", "domain"),
+    [
+        (in_one_pass, REALS),
+        (in_one_pass, (interval(10, 11), (3,))),
+        (tanh_by_powers, interval(-15, 15)),
+        (lambda x: F.sigmoid(1e4 * x), REALS),
+        (F.exp, interval(700, 709)),
+        (lambda x: F.sum(x * x), (REALS, (0,))),
+    ],
+)
+def test_what_is_rounded_inside_of_a_function_is_no_finding(target: Any, domain: Any) -> None:
+    for seed in (1, 2):
+        check(target, domain, seed=seed)
+
+
+def test_an_argument_that_is_overwritten_is_shown_as_it_was() -> None:
+    def overwriting(x: Variable) -> Variable:
+        x.data[...] = 0.0
+        return F.sin(x)
+
+    with pytest.raises(AssertionError) as caught:
+        check(overwriting, seed=1)
+    assert "inputs   [0.0]" not in str(caught.value)
+
+
+def test_a_wrong_rule_whose_terms_cancel_is_seen() -> None:
+    class Spread(Function):
+        """(x + 100)² - 100², and a rule that is off by a millionth."""
+
+        def forward(self, x: Array) -> Array:
+            return np.asarray((x + 100.0) ** 2 - 1e4)
+
+        def backward(self, gy: Variable) -> Variable:
+            (x,) = self.inputs
+            return gy * 2.0 * (x + 100.0) * (1.0 + 1e-6)
+
+    with pytest.raises(AssertionError, match="the law `gradient`"):
+        check(Spread())

@@ -18,8 +18,11 @@ from dezero import arrays
 from dezero.arrays import Axes, Index, Pair, Shape, as_array
 from dezero.contract import Array
 from dezero.graph import ARRAYS, Function, Namespace, Node, Reading, Variable, pull_back
+from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.program import Program
+
+DEZERO = DezeroEngine()
 
 
 class Sized:
@@ -248,9 +251,13 @@ class _SizedReading(Reading[Sized]):
         return Variable(x.value)
 
 
-def gradient_sizes(program: Program) -> list[Array]:
-    """For each input of a program, how large the terms of its gradient are, by dezero's rules."""
-    engine = DezeroEngine()
+def gradient_sizes(program: Program, engine: Engine[Variable] = DEZERO) -> list[Array]:
+    """For each input of a program, how large the terms of its gradient are, by dezero's rules.
+
+    Args:
+        program: The program.
+        engine: Who applies its steps, to Variables of dezero.
+    """
     with np.errstate(all="ignore"):
         graph = engine.build(program)
         return _sizes(graph.outputs, program.seeds, graph.leaves(program))
@@ -258,9 +265,8 @@ def gradient_sizes(program: Program) -> list[Array]:
 
 def cotangent_sizes(program: Program) -> list[Array]:
     """The same for the cotangent of every value that a step of the program gives."""
-    engine = DezeroEngine()
     with np.errstate(all="ignore"):
-        graph = engine.build(program)
+        graph = DEZERO.build(program)
         pairs = [(y.node, Sized(s)) for y, s in zip(graph.outputs, program.seeds, strict=True)]
         interior = pull_back(_SizedReading(), pairs, lambda _: True).interior
         sizes: list[Array] = []
@@ -268,13 +274,14 @@ def cotangent_sizes(program: Program) -> list[Array]:
             assert y is not None  # the graph was kept
             gys = interior.get(y.creator, []) if y.creator is not None else []
             size = gys[y.node.index] if gys else None
-            sizes.append(np.zeros(y.shape) if size is None else np.nan_to_num(size.size))
+            sizes.append(np.zeros(y.shape) if size is None else _numbers(size))
         return sizes
 
 
-def product_sizes(program: Program, v: Sequence[Array]) -> list[Array]:
+def product_sizes(
+    program: Program, v: Sequence[Array], engine: Engine[Variable] = DEZERO
+) -> list[Array]:
     """The same for the product of its Hessian with ``v``: the terms of the second pulling back."""
-    engine = DezeroEngine()
     with np.errstate(all="ignore"):
         graph = engine.build(program)
         leaves = graph.leaves(program)
@@ -287,6 +294,9 @@ def _sizes(ys: Sequence[Variable], seeds: Sequence[Array], xs: Sequence[Variable
     found = pull_back(_SizedReading(), pairs).leaves
     sizes = [found.get(x.node) for x in xs]
     return [
-        np.zeros(x.shape) if size is None else np.nan_to_num(size.size)
-        for x, size in zip(xs, sizes, strict=True)
+        np.zeros(x.shape) if size is None else _numbers(size) for x, size in zip(xs, sizes, strict=True)
     ]
+
+
+def _numbers(size: Sized) -> Array:
+    return np.nan_to_num(size.size, posinf=np.inf)

@@ -27,11 +27,12 @@ from dezero.verify import campaign
 from dezero.verify.campaign import Plan, Tally
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
+from dezero.verify.magnitude import gradient_sizes, product_sizes
 from dezero.verify.oracles import ladders
 from dezero.verify.program import Program, ProgramError, Step
 from dezero.verify.rewrites import moves
 from dezero.verify.strategies import Programs, programs_made_by
-from dezero.verify.trial import Mismatch, Trial, Unresolved
+from dezero.verify.trial import Mismatch, Trial, Unresolved, copies
 
 Target: TypeAlias = Callable[..., Variable | Sequence[Variable]]
 """A function of Variables that gives a Variable or several, or an instance of a Function."""
@@ -167,7 +168,7 @@ class FunctionTrial(Trial[Variable]):
 
     def _root(self, inputs: Sequence[Array]) -> float:
         # Recorded, for a function may differentiate inside of itself.
-        graph = self.engine.build(self.exact_program.with_inputs(inputs))
+        graph = self.engine.build(self.exact_program.with_inputs(copies(inputs)))
         pairs = zip(self.exact_program.seeds, graph.outputs, strict=True)
         return float(sum(np.vdot(seed, output.data) for seed, output in pairs))
 
@@ -175,11 +176,11 @@ class FunctionTrial(Trial[Variable]):
     def values(self) -> list[Array]:
         return [v.data for v in self.run.graph.values if v is not None]
 
-    def check_range(self, margin: float, *further: Array) -> None:
+    def check_range(self, margin: float, along: Sequence[Array] | None = None) -> None:
         """The same where the value is not finite."""
         if not math.isfinite(margin):
             self._check_value()
-        super().check_range(margin, *further)
+        super().check_range(margin, along)
 
     def _check_value(self) -> None:
         if not math.isfinite(self._root(self.exact_program.inputs)):
@@ -225,17 +226,32 @@ class FunctionTrial(Trial[Variable]):
 
     @cached_property
     def sizes(self) -> list[Array]:
-        """Not known: what is inside the function cannot be seen."""
-        return [np.zeros(x.shape) for x in self.program.inputs]
+        """How large the terms are of which the gradients are sums, by the rules in the graph."""
+        return self._read(self.exact_program)
 
     @cached_property
     def sizes_of_cotangents(self) -> list[Array]:
-        """Not known either."""
-        return self.sizes
+        """Not known: the values on the way are not those of steps."""
+        return []
 
     def sizes_of_products(self, v: Sequence[Array]) -> list[Array]:
-        """Not known either."""
-        return self.sizes
+        """The same as of the gradients, of the products of the Hessian with v."""
+        return self._read(self.exact_program, v)
+
+    def _sizes_beyond_range(self, along: Sequence[Array] | None) -> list[Array]:
+        program = self.program.astype("longdouble")
+        sizes = self._read(program)
+        return sizes if along is None else [*sizes, *self._read(program, along)]
+
+    def _read(self, program: Program, along: Sequence[Array] | None = None) -> list[Array]:
+        """The sizes, if a user's rules can be read in this way, too; else zeros."""
+        program = program.with_inputs(copies(program.inputs))
+        try:
+            if along is None:
+                return gradient_sizes(program, self.engine)
+            return product_sizes(program, along, self.engine)
+        except Exception:  # whatever a rule may raise
+            return [np.zeros(x.shape) for x in program.inputs]
 
     def movement_of_truth(self, mismatch: Mismatch) -> float:
         """Not known either: it is found from values that are moved much farther."""
@@ -270,7 +286,8 @@ class FunctionTrial(Trial[Variable]):
             return float(sum(np.vdot(g, a) for g, a in zip(gradients, v, strict=True) if g is not None))
 
         rooms = [
-            self._room(x, i) / np.max(np.abs(v[i])) for i, x in enumerate(self.exact_program.inputs)
+            self._room(x, i) / np.max(np.abs(v[i]), initial=1e-300)  # also of no elements
+            for i, x in enumerate(self.exact_program.inputs)
         ]
         estimate = ladders(slope, float(min(rooms)))
         if not estimate.resolved:

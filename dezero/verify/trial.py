@@ -9,6 +9,7 @@ difference accuses only if it exceeds ten times the two.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -391,17 +392,50 @@ class Trial(Generic[V]):
             errors[mismatch.array][mismatch.index] += self.movement_of_truth(mismatch)
             mismatch = self.compare(what, found, expected, errors)
 
-    def check_range(self, margin: float, *further: Array) -> None:
+    def check_range(self, margin: float, along: Sequence[Array] | None = None) -> None:
         """Raises Unresolved if no finite margin tells how far off something is, and none can.
 
         Where values, or the terms of derivatives, are beyond the range of the element type, an engine
         cannot but come to infinities, and to what infinities come to.
+
+        Args:
+            margin: The difference, in tolerances.
+            along: The direction, if what differs is a second derivative.
         """
         if np.isfinite(margin):
             return
-        for size in (*self.values, *self.sizes_of_cotangents, *self.sizes, *further):
-            if np.max(np.abs(size), initial=0.0) > self.largest:
+        with np.errstate(all="ignore"):
+            # An infinite term is none of these: it is what a rule says that is wrong.
+            sizes = [np.where(np.isfinite(s), s, 0.0) for s in self._sizes_beyond_range(along)]
+            if any(np.max(np.abs(s), initial=0.0) > self.largest for s in (*self.values, *sizes)):
                 raise Unresolved(f"a number is beyond the range of {self.program.dtype.name}")
+
+    @property
+    def loses_values(self) -> bool:
+        """Whether more than half of the digits of a value are lost, in a rounding within a step.
+
+        One of what the step takes can be more than what it gives: log(1 + e⁻⁴⁰) is 0. What was computed
+        from such a value has no digits to compare.
+        """
+        return any(np.any(lost) for lost in self._lost_values())
+
+    def _lost_values(self) -> Iterator[Array]:
+        """For what each step gives, where it is so."""
+        for step, first in self.program.places():
+            scale = max(np.max(np.abs(self.values[i]), initial=0.0) for i in step.operands)
+            for i in range(first, first + step.n_out):
+                found, expected = self.run.values[i], self.values[i]
+                if found is not None and found.shape == expected.shape:
+                    with np.errstate(all="ignore"):
+                        distance = np.abs(np.subtract(found, expected, dtype=float))
+                        many = distance > math.sqrt(self.eps) * np.abs(expected)
+                        yield many & (distance <= SAFETY * self.eps * scale) & (expected != 0)
+
+    def _sizes_beyond_range(self, along: Sequence[Array] | None) -> list[Array]:
+        """The sizes of all terms of derivatives, in a type whose range is wider than the program's."""
+        program = self.program.astype("longdouble")
+        sizes = [*gradient_sizes(program), *cotangent_sizes(program)]
+        return sizes if along is None else [*sizes, *product_sizes(program, along)]
 
     def few_roundings(self, expected: Array) -> Array:
         """A tolerance for a few roundings in each step: parts of the array's size, or least numbers."""
@@ -447,7 +481,7 @@ class Trial(Generic[V]):
     @property
     def roundings_of_terms(self) -> list[Array]:
         """The rounding of the terms of which the engine's gradients are summed."""
-        return [self.eps * s for s in self.sizes]
+        return [np.nan_to_num(self.eps * s) for s in self.sizes]
 
     @cached_property
     def sizes(self) -> list[Array]:
@@ -568,7 +602,8 @@ def _narrow(enclose: Callable[[], list[Enclosures]]) -> list[Enclosures]:
     except Undecided:
         raise Unresolved("a comparison cannot be decided") from None
     for e in proven:
-        if not np.all(e.rad <= _WIDEST * np.maximum(np.abs(e.mid), _TINIEST)):
+        narrow = e.rad <= _WIDEST * np.maximum(np.abs(e.mid), _TINIEST)
+        if not np.all(narrow & np.isfinite(e.mid)):
             raise Unresolved("the enclosure is too wide")
     return proven
 
@@ -579,7 +614,8 @@ def _second(program: Program, v: Sequence[Array]) -> tuple[float, float]:
         truth = enclose_second(program, v)
     except Undecided:
         raise Unresolved("a comparison cannot be decided") from None
-    if not truth.rad <= _WIDEST * max(abs(truth.mid), _TINIEST):
+    narrow = truth.rad <= _WIDEST * max(abs(truth.mid), _TINIEST)
+    if not (narrow and math.isfinite(truth.mid)):
         raise Unresolved("the enclosure is too wide")
     return truth.mid, truth.rad
 
@@ -651,7 +687,8 @@ def margins_of(found: Array, expected: Array, tolerance: Array) -> Array:
     """The differences, in tolerances; infinite where what was found is not a number."""
     with np.errstate(all="ignore"):
         margins = np.abs(np.subtract(found, expected, dtype=float)) / np.maximum(tolerance, 1e-300)
-    return np.where(np.isfinite(found) | (found == expected), margins, np.inf)
+    margins = np.where(np.isfinite(found), margins, np.inf)
+    return np.where(found == expected, 0.0, margins)  # two infinities, too
 
 
 def copies(arrays: Sequence[Array]) -> list[Array]:

@@ -18,8 +18,10 @@ from . import CORE_SIMPLE, DEZERO, Ledger, holds
 
 WITHOUT_A_VERDICT = {
     "on_a_narrow_peak": {"second_order"},
-    "derivatives_beyond_float32": {"gradient", "second_order", "linearity", "accumulation"},
-    "values_beyond_float32": {"value", "gradient", "second_order", "linearity", "accumulation"},
+    "a_gradient_beyond_float64": {"second_order"},
+    "a_slope_beyond_float64": {"gradient", "second_order"},
+    "derivatives_beyond_float32": {"gradient", "second_order"},
+    "values_beyond_float32": {"value", "gradient", "second_order", "linearity"},
 }
 """The laws that nobody can decide: whatever an engine does, it comes to infinities."""
 
