@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from dezero.contract import Array
 from dezero.verify.cli import main
 from dezero.verify.databases import DatabaseError, Databases
+from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.faults import FAULTS, planted
-from dezero.verify.program import Program, Step
+from dezero.verify.program import AttributeValue, Program, Step
 
 PROGRAM = Program((np.array([0.5]),), (Step("sin", (0,)),), (1,), (np.array([1.0]),))
 LONGER = Program((np.array([0.5]),), (Step("cos", (0,)), Step("sin", (1,))), (2,), (np.array([1.0]),))
@@ -129,8 +131,9 @@ def test_entries_that_are_no_programs_are_told_of(
 ONE, TWO = np.array(1.0), np.array([1.0, 2.0])
 
 
-def applied(op: str, x: Array, seed: Array) -> Program:
-    return Program((x,), (Step(op, (0,)),), (1,), (seed,))
+def applied(op: str, x: Array, seed: Array, **attributes: AttributeValue) -> Program:
+    operands = (0,) * (CONTRACTS[op].arity or 1)
+    return Program((x,), (Step(op, operands, attributes),), (1,), (seed,))
 
 
 @pytest.mark.parametrize(
@@ -141,15 +144,23 @@ def applied(op: str, x: Array, seed: Array) -> Program:
         applied("log", -ONE, ONE),
         applied("sqrt", 0 * ONE, ONE),
         Program((TWO, np.ones(3)), (Step("add", (0, 1)),), (2,), (TWO,)),
+        applied("huber", TWO, ONE, delta=-0.5),
+        applied("where", TWO, TWO, condition=True),
+        applied("pow", ONE, ONE, c=math.inf),
+        Program((TWO,), (Step("split", (0,), {"sections": np.array([1, 1])}, 2),), (1,), (np.ones(1),)),
     ],
-    ids=["seed", "no number", "outside", "on the edge", "shapes"],
+    ids=[
+        *("seed", "no number", "outside", "on the edge", "shapes"),
+        *("not positive", "no array", "infinite", "an array"),
+    ],
 )
 def test_a_program_that_is_none_for_the_engine_accuses_nobody(
     program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = Databases([str(tmp_path)], "dezero")
     kept.store([program])
-    given = ("verify", "--seed", "3", "--ops", "add,sin,log,sqrt", "--examples", "2")
+    ops = "add,sin,log,sqrt,huber,where,pow,split"
+    given = ("verify", "--seed", "3", "--ops", ops, "--laws", "runs,value", "--examples", "2")
     assert main([*given, "--database", str(tmp_path)]) == 0
     said = "1 entries of the databases are no programs for dezero, and were passed over"
     assert said in capsys.readouterr().err

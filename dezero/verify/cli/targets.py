@@ -16,6 +16,7 @@ import numpy as np
 
 from dezero.contract import Contract
 from dezero.graph import Function
+from dezero.verify.attributes import check_attributes
 from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.engines import Engine
@@ -65,7 +66,8 @@ class Chosen:
     def check(self, program: Program) -> None:
         """Raises ProgramError unless the laws may be asked of the target and a program from elsewhere.
 
-        Its operations are the target's, its shapes fit, and its values are numbers, within the domains.
+        Its operations are the target's, its shapes fit, its attributes are of the kinds that the
+        contracts ask for, and its values are numbers, within the domains.
         """
         for number, step in enumerate(program.steps):
             if step.op not in self.contracts:
@@ -77,6 +79,11 @@ class Chosen:
         with np.errstate(all="ignore"):
             values = trial.values
         trial.check()
+        for number, step in enumerate(program.steps):
+            try:
+                check_attributes(self.contracts[step.op], step.attributes, values[step.operands[0]])
+            except ProgramError as error:
+                raise ProgramError(f"step {number} ({step.op}): {error}") from None
         for i, value in enumerate(values):
             if np.any(np.isnan(value)):
                 raise ProgramError(f"value {i}: {brief(value.tolist())}; expected numbers")
