@@ -236,7 +236,7 @@ def test_attributes_are_named_as_in_the_contract() -> None:
         assert list(attributes_for(contract, x, Bits(0))) == list(contract.attributes)
 
 
-# --------------------------------------------------------------------------------------- those of others
+# -------------------------------------------------------------------------------------- those of others
 
 
 def test_all_that_is_drawn_is_of_its_kind() -> None:

@@ -1,4 +1,4 @@
-"""Attributes of whatever kind a contract asks for: made to fit an operand, and those of others checked."""
+"""Attributes of whatever kind a contract asks for: made to fit an operand; those of others checked."""
 
 from __future__ import annotations
 
@@ -361,12 +361,14 @@ def _is_index(value: AttributeValue, x: Array) -> bool:
 
 
 def _are_places(value: AttributeValue, n: int) -> bool:
-    is_array = isinstance(value, np.ndarray) and value.dtype.kind == "i"
-    return is_array and bool(np.all((value >= 0) & (value < n)))
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "i":
+        return False
+    return bool(np.all((value >= 0) & (value < n)))
 
 
 def _are_labels(value: AttributeValue, x: Array) -> bool:
-    return x.ndim == 2 and _are_places(value, x.shape[1]) and np.shape(value) == x.shape[:1]
+    fits = isinstance(value, np.ndarray) and x.ndim == 2 and value.shape == x.shape[:1]
+    return fits and _are_places(value, x.shape[1])
 
 
 _TESTS: Mapping[Attribute, Callable[[AttributeValue, Array], bool]] = {
