@@ -149,7 +149,7 @@ def target_of(port: PortEngine, options: argparse.Namespace) -> Chosen:
     wanted = arguments.chosen(options.ops, list(port.contracts), "operation of the port")
     contracts = {op: contract for op, contract in port.contracts.items() if op in wanted}
     laws = arguments.chosen(options.laws, port.laws, "law for ports")
-    if not contracts:
+    if not contracts and getattr(options, "profile", None) != "core":  # which lists all that is missing
         raise UsageError("the port claims no operation that this kit knows")
     return Chosen(f"-- {shlex.join(port.command)}", port, port.module, laws, contracts, None)
 
@@ -176,8 +176,11 @@ def target(options: argparse.Namespace) -> Chosen:
         )
     if options.ops:
         raise UsageError("--ops is for engines; a function is one operation")
-    if options.certify:
-        raise UsageError("--certify needs a reference; of a function only the values are known")
+    for option in ("certify", "certificates"):
+        if getattr(options, option, None):
+            raise UsageError(f"--{option} needs a reference; of a function only the values are known")
+    if getattr(options, "dtype", None) == "float32":
+        raise UsageError("--dtype float32 is for engines; a function is given float64")
     prepared = prepare(_loaded(name), options.domain or ())
     laws = arguments.chosen(options.laws, FUNCTION_LAWS, "law for functions")
     return Chosen(name, prepared.engine, None, laws, prepared.engine.contracts, prepared)
