@@ -96,6 +96,7 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    corpora.refuse_others(options)
     with targets.port(options) as port:
         return _verified(options, *claiming(options, port))
 
