@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dezero.contract import Array, Attribute, Contract
-from dezero.verify.attributes import SHAPES, Bits, attributes_for, check_attributes, pair
+from dezero.verify.attributes import SHAPES, Bits, attributes_for, check_step, pair
 from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.evaluation import evaluate
 from dezero.verify.program import ProgramError
@@ -145,7 +145,7 @@ def test_an_attribute_is_of_its_kind(kind: Attribute) -> None:
         x = np.arange(math.prod(shape), dtype=float).reshape(shape)
         attributes = made({"it": kind}, x, bits)
         assert TESTS[kind](x, attributes["it"])
-        check_attributes(of_kinds({"it": kind}), attributes, x)
+        check_step(of_kinds({"it": kind}), attributes, [x])
 
     property()
 
@@ -243,7 +243,7 @@ def test_all_that_is_drawn_is_of_its_kind() -> None:
     for program in islice(swept(CONTRACTS, ["float64"], 3), 400):
         values = evaluate(program)
         for step in program.steps:
-            check_attributes(CONTRACTS[step.op], step.attributes, values[step.operands[0]])
+            check_step(CONTRACTS[step.op], step.attributes, [values[i] for i in step.operands])
 
 
 HALVES, TRUTHS, NUMBERS = np.array([0.5, 0.5]), np.array([True, False]), np.array([0, 1])
@@ -288,6 +288,6 @@ def test_every_kind_has_something_that_is_none() -> None:
 def test_what_is_not_of_its_kind_is_refused(kind: Attribute) -> None:
     for value in WRONG[kind]:
         with pytest.raises(ProgramError) as raised:
-            check_attributes(of_kinds({"it": kind}), {"it": value}, np.zeros((2, 2)))
+            check_step(of_kinds({"it": kind}), {"it": value}, [np.zeros((2, 2))])
         assert str(raised.value).startswith("it is ")
         assert str(raised.value).endswith(f"; expected {kind.value}")

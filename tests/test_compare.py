@@ -197,5 +197,8 @@ def test_a_port_that_does_not_start_costs_no_campaign(
 def test_the_exit_code_is_that_of_verify(
     tally: Tally, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoreboard, "score", lambda *_: Score("core_simple", "who", tally=tally))
+    def scored(*_: object) -> Score:
+        return Score("core_simple", "who", tally=tally)
+
+    monkeypatch.setattr(scoreboard, "score", scored)
     assert main(["compare", "core_simple"]) == code

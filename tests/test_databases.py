@@ -193,11 +193,18 @@ def applied(op: str, x: Array, seed: Array, **attributes: AttributeValue) -> Pro
         applied("huber", TWO, ONE, delta=-0.5),
         applied("where", TWO, TWO, condition=True),
         applied("pow", ONE, ONE, c=math.inf),
+        Program((ONE[None], TWO), (Step("mean_squared_error", (0, 1)),), (2,), (ONE,)),
+        Program(
+            (TWO[None], TWO, TWO[:, None]),
+            (Step("batch_norm", (0, 1, 2), {"eps": 1.0}),),
+            (3,),
+            (TWO[None],),
+        ),
         Program((TWO,), (Step("split", (0,), {"sections": np.array([1, 1])}, 2),), (1,), (np.ones(1),)),
     ],
     ids=[
         *("seed", "no number", "outside", "on the edge", "shapes"),
-        *("not positive", "no array", "infinite", "an array"),
+        *("not positive", "no array", "infinite", "longer", "of more axes", "an array"),
     ],
 )
 def test_a_program_that_is_none_for_the_engine_accuses_nobody(
@@ -205,7 +212,7 @@ def test_a_program_that_is_none_for_the_engine_accuses_nobody(
 ) -> None:
     kept = Databases([str(tmp_path)], "dezero")
     kept.store([program])
-    ops = "add,sin,log,sqrt,huber,where,pow,split"
+    ops = "add,sin,log,sqrt,huber,where,pow,split,mean_squared_error,batch_norm"
     given = ("verify", "--seed", "3", "--ops", ops, "--laws", "runs,value", "--examples", "2")
     assert main([*given, "--database", str(tmp_path)]) == 0
     said = "1 entries of the databases are no programs for dezero, and were passed over"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from dezero.contract import (
     Array,
     Attribute,
     Contract,
+    Shapes,
 )
 from dezero.verify.program import AttributeValue, ProgramError
 from dezero.verify.protocol import brief
@@ -302,8 +303,10 @@ _MAKERS: Mapping[Attribute, Maker] = {
 # ------------------------------------------------------------------------------------- Those of others
 
 
-def check_attributes(contract: Contract, given: Mapping[str, AttributeValue], x: Array) -> None:
-    """Raises ProgramError unless attributes are of the kinds that a contract asks for.
+def check_step(
+    contract: Contract, given: Mapping[str, AttributeValue], operands: Sequence[Array]
+) -> None:
+    """Raises ProgramError unless attributes and shapes of operands are such as a contract asks for.
 
     An engine may refuse what is not, or read it in a way of its own; the reference takes more than it
     has to. What it does refuse itself, such as lengths that do not fit, is not looked at here.
@@ -311,12 +314,27 @@ def check_attributes(contract: Contract, given: Mapping[str, AttributeValue], x:
     Args:
         contract: That of the operation.
         given: Its attributes, with which the reference has run.
-        x: Its first operand.
+        operands: Its operands.
     """
+    x, *others = operands
     for name, value in given.items():
         kind = contract.attributes[name]
         if not _TESTS[kind](value, x):
             raise ProgramError(f"{name} is {brief(value)}; expected {kind.value}")
+    beside = _SHAPES_BESIDE.get(contract.shapes)
+    if beside is None:
+        return
+    for k, other in enumerate(others, 1):
+        if other.shape != x.shape[beside]:
+            raise ProgramError(f"operand {k} has shape {other.shape}; expected {x.shape[beside]}")
+
+
+_SHAPES_BESIDE: Mapping[Shapes, slice] = {
+    Shapes.EQUAL: slice(None),
+    Shapes.PER_CHANNEL: slice(1, 2),
+    Shapes.PER_FEATURE: slice(-1, None),
+}
+"""What part of the first operand's shape the others have, where the reference would broadcast them."""
 
 
 def _is_whole(value: AttributeValue, low: float = -math.inf) -> bool:

@@ -111,15 +111,15 @@ def check_size(step: Step, operands: Sequence[Array]) -> None:
     try:
         size = bound(*operands, **step.attributes)
         allowed = size <= MAX_ELEMENTS
-        as_said = step.op != "split" or bool(step.attributes.get("sections") == step.n_out)
     except _REFUSALS as error:
         raise ProgramError(f"{_shapes(operands)}: {error}") from error
     if not allowed:
         raise ProgramError(
             f"{_shapes(operands)}: up to {size} elements; at most {MAX_ELEMENTS} are allowed"
         )
-    if not as_said:
-        raise ProgramError(f"sections is {step.attributes.get('sections')}, n_out is {step.n_out}")
+    sections = step.attributes.get("sections", step.n_out)
+    if not isinstance(sections, int) or sections != step.n_out:
+        raise ProgramError(f"sections is {sections}, n_out is {step.n_out}")
 
 
 def _broadcast_size(*xs: Array, condition: Array | bool = False) -> int:

@@ -57,7 +57,7 @@ def refuse_others(options: argparse.Namespace) -> None:
     for name in OF_CAMPAIGNS if options.corpus is not None else ():
         if getattr(options, name):
             option = name.replace("_", "-")
-            raise UsageError(f"--{option} is for random programs; --corpus has its own, and prints")
+            raise UsageError(f"--{option} is for random programs; what a corpus shows is printed")
 
 
 def verify(folder: Path, target: Chosen) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dezero.contract import Contract
 from dezero.graph import Function
-from dezero.verify.attributes import check_attributes
+from dezero.verify.attributes import check_step
 from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.engines import Engine
@@ -66,8 +66,8 @@ class Chosen:
     def check(self, program: Program) -> None:
         """Raises ProgramError unless the laws may be asked of the target and a program from elsewhere.
 
-        Its operations are the target's, its shapes fit, its attributes are of the kinds that the
-        contracts ask for, and its values are numbers, within the domains.
+        Its operations are the target's, its shapes and its attributes are such as the contracts ask
+        for, and its values are numbers, within the domains.
         """
         for number, step in enumerate(program.steps):
             if step.op not in self.contracts:
@@ -80,8 +80,9 @@ class Chosen:
             values = trial.values
         trial.check()
         for number, step in enumerate(program.steps):
+            operands = [values[i] for i in step.operands]
             try:
-                check_attributes(self.contracts[step.op], step.attributes, values[step.operands[0]])
+                check_step(self.contracts[step.op], step.attributes, operands)
             except ProgramError as error:
                 raise ProgramError(f"step {number} ({step.op}): {error}") from None
         for i, value in enumerate(values):
