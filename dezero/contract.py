@@ -166,7 +166,7 @@ COSINE_NOT_ZERO = Domain("cos x ≠ 0", _cosine_from_zero)
 
 
 def _base_of_constant_power(x: Array, c: float, **_: object) -> float:
-    if c == int(c):
+    if float(c).is_integer():
         return math.inf if c >= 0 else _least(np.abs(x))
     return _least(x)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dezero.contract import Array, Attribute
-from dezero.verify.attributes import SHAPES, Bits, attributes_for, pair
+from dezero.contract import Array, Attribute, Contract
+from dezero.verify.attributes import SHAPES, Bits, attributes_for, check_step, pair
 from dezero.verify.engines.dezero import CONTRACTS
+from dezero.verify.evaluation import evaluate
+from dezero.verify.program import ProgramError
+from dezero.verify.strategies import swept
 
 Test: TypeAlias = Callable[[Array, Any], bool]  # whatever an attribute may be
 
@@ -23,7 +27,12 @@ BITS = st.integers(0, 2**64)
 
 def made(kinds: Mapping[str, Attribute], x: Array, bits: int) -> dict[str, Any]:  # as above
     """Attributes of these kinds, made for an operand."""
-    return dict(attributes_for(replace(CONTRACTS["sin"], attributes=kinds), x, Bits(bits)))
+    return dict(attributes_for(of_kinds(kinds), x, Bits(bits)))
+
+
+def of_kinds(kinds: Mapping[str, Attribute]) -> Contract:
+    """A contract that asks for attributes of these kinds."""
+    return replace(CONTRACTS["sin"], attributes=kinds)
 
 
 def test_zero_bits_are_the_simplest_choice_every_time() -> None:
@@ -134,7 +143,9 @@ def test_an_attribute_is_of_its_kind(kind: Attribute) -> None:
     @given(st.sampled_from(shapes_for(kind)), BITS)
     def property(shape: tuple[int, ...], bits: int) -> None:
         x = np.arange(math.prod(shape), dtype=float).reshape(shape)
-        assert TESTS[kind](x, made({"it": kind}, x, bits)["it"])
+        attributes = made({"it": kind}, x, bits)
+        assert TESTS[kind](x, attributes["it"])
+        check_step(of_kinds({"it": kind}), attributes, [x])
 
     property()
 
@@ -223,3 +234,60 @@ def test_attributes_are_named_as_in_the_contract() -> None:
         shape = (1, 2, 3, 2) if {"stride", "kernel_size"} & contract.attributes.keys() else (2, 3)
         x = np.zeros((2, 3) if "input_shape" in contract.attributes else shape)
         assert list(attributes_for(contract, x, Bits(0))) == list(contract.attributes)
+
+
+# -------------------------------------------------------------------------------------- those of others
+
+
+def test_all_that_is_drawn_is_of_its_kind() -> None:
+    for program in islice(swept(CONTRACTS, ["float64"], 3), 400):
+        values = evaluate(program)
+        for step in program.steps:
+            check_step(CONTRACTS[step.op], step.attributes, [values[i] for i in step.operands])
+
+
+HALVES, TRUTHS, NUMBERS = np.array([0.5, 0.5]), np.array([True, False]), np.array([0, 1])
+WRONG: dict[Attribute, list[Any]] = {
+    Attribute.AXIS: [None, True, 2, -3, 0.0, (0,), NUMBERS],
+    Attribute.NEW_AXIS: [None, True, 3, -4, (0,)],
+    Attribute.UNIT_AXIS: [False, 2, (0,)],
+    Attribute.ANY_AXIS: [False, 2, (0,)],
+    Attribute.AXES: [True, 2, (0, True), (2,), NUMBERS],
+    Attribute.PERMUTATION: [0, (0, True), (0, 2), NUMBERS],
+    Attribute.FLAG: [None, 0, 1, TRUTHS],
+    Attribute.REAL: [None, True, math.inf, math.nan, "1", NUMBERS],
+    Attribute.SLOPE: [None, True, math.inf, NUMBERS],
+    Attribute.EXPONENT: [None, True, math.inf, math.nan, NUMBERS],
+    Attribute.SHIFT: [None, True, 1.0, (1, 2), NUMBERS],
+    Attribute.SECTIONS: [None, True, 0, 2.0, (1,), NUMBERS],
+    Attribute.SHAPE_OF_SAME_SIZE: [None, 4, (-1,), (True, 4), (4.0,), NUMBERS],
+    Attribute.WIDER_SHAPE: [None, 4, (-1,), NUMBERS],
+    Attribute.NARROWER_SHAPE: [None, 2, (-1,), NUMBERS],
+    Attribute.PAD_WIDTHS: [1, (1, 1), ((1, 1, 1), (0, 0)), ((-1, 0), (0, 0)), NUMBERS],
+    Attribute.INDEX: [True, 0.5, "x", (0, (0, 1)), (0, False), HALVES],
+    Attribute.INDEX_INTO: [True, 0.5, (0, HALVES)],
+    Attribute.STRIDE: [0, True, 1.0, (1, 0), (1, 1, 1), NUMBERS],
+    Attribute.PADDING: [-1, False, 1.0, (0, -1), NUMBERS],
+    Attribute.KERNEL: [0, True, (1, 0), (1,), NUMBERS],
+    Attribute.OUT_SIZE: [0, True, (1, 0), NUMBERS],
+    Attribute.IMAGE_SHAPE: [None, 4, (1, 1, -1, 1), NUMBERS],
+    Attribute.LABELS: [0, (0, 1), HALVES, TRUTHS, np.array([0, 2]), np.array([0, -1]), np.array([0])],
+    Attribute.ROWS: [0, (0, 1), HALVES, TRUTHS, np.array([2]), np.array([-1])],
+    Attribute.RATIO: [None, False, 1.0, -0.5, NUMBERS],
+    Attribute.EPSILON: [None, True, 0, 0.0, -1.0, math.inf, np.array([1, 2])],
+    Attribute.MASK: [True, 1, (True, False), NUMBERS, HALVES],
+    Attribute.INDEXED_SHAPE: [None, 4, (-1,), NUMBERS],
+}
+
+
+def test_every_kind_has_something_that_is_none() -> None:
+    assert {*WRONG, Attribute.DTYPE} == set(Attribute)
+
+
+@pytest.mark.parametrize("kind", WRONG, ids=lambda kind: kind.name)
+def test_what_is_not_of_its_kind_is_refused(kind: Attribute) -> None:
+    for value in WRONG[kind]:
+        with pytest.raises(ProgramError) as raised:
+            check_step(of_kinds({"it": kind}), {"it": value}, [np.zeros((2, 2))])
+        assert str(raised.value).startswith("it is ")
+        assert str(raised.value).endswith(f"; expected {kind.value}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from itertools import count
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from dezero.verify import campaign, scoreboard, stretches
-from dezero.verify.campaign import Plan
+from dezero.verify.campaign import Plan, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.cli import main, targets
 from dezero.verify.cli.arguments import NotStarted
@@ -171,3 +172,33 @@ def test_the_command(
     assert [file.stat().st_mode & 0o777 for file in files] == [0o666 & ~umask] * 2
     assert main(["compare", "jax"]) == 3
     assert main(["compare", "nobody"]) == 2
+
+
+def test_a_port_that_does_not_start_costs_no_campaign(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object) -> Score:
+        raise AssertionError("a campaign was begun")
+
+    monkeypatch.setattr(scoreboard, "score", never)
+    assert main(["compare", "core_simple", "--", "/nonexistent/port"]) == 3
+    assert "/nonexistent/port cannot be started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("tally", "code"),
+    [
+        (Tally(examples=3, held=Counter(value=3)), 0),
+        (Tally(held=Counter(depth=1)), 5),
+        (Tally(examples=3, held=Counter(value=2), unresolved=Counter({("value", "why"): 1})), 1),
+    ],
+    ids=["held", "nothing ran", "unresolved"],
+)
+def test_the_exit_code_is_that_of_verify(
+    tally: Tally, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: object) -> Score:
+        return Score("core_simple", "who", tally=tally)
+
+    monkeypatch.setattr(scoreboard, "score", scored)
+    assert main(["compare", "core_simple"]) == code

@@ -104,6 +104,75 @@ def test_who_is_wrong_is_caught(
     assert "broken  sin-" in capsys.readouterr().out
 
 
+PORT = """
+import json, sys
+from dezero.verify.program import Program, encode_tensor
+from dezero.verify.evaluation import evaluate
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["cmd"] == "start":
+        answer = {"protocol": 1, "implementation": {"name": "values"}, "dtypes": [sys.argv[1]]}
+        answer |= {"ops": {"sin": {}, "neg": {}}, "features": ["nonfinite"], "numbers": ["decimal"]}
+    elif asked["cmd"] == "echo":
+        answer = {"id": asked["id"], "tensor": asked["tensor"]}
+    elif asked["cmd"] == "run":
+        assert asked["want"] == ["values"]
+        program = Program.from_dict(asked)
+        values = evaluate(program)
+        answer = {"id": asked["id"], "values": [encode_tensor(values[i]) for i in program.outputs]}
+    else:
+        break
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_port_is_asked_for_no_more_than_it_claims(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Values alone, in the element type that it has."""
+    (tmp_path / "port.py").write_text(PORT, "utf-8")
+    cases = list(corpus.cases_of(CONTRACTS["sin"]))
+    few = replace(cases[0], program=cases[0].program.astype("float32"))
+    (tmp_path / "sin.json").write_text(corpus.to_json("sin", [*cases, few]), "utf-8")
+    port = [sys.executable, str(tmp_path / "port.py")]
+    given = ["verify", "--corpus", str(tmp_path), "--", *port]
+    assert cli.main([*given, "float64"]) == 0
+    said = capsys.readouterr().out
+    assert f"held. {len(cases)} cases" in said
+    assert "; 0 with operations not claimed, 1 of element types not claimed\n" in said
+    assert said.endswith("not claimed: gradients, second derivatives\n")
+    (tmp_path / "sin.json").write_text(corpus.to_json("sin", cases), "utf-8")
+    assert cli.main([*given, "float32"]) == 5
+    assert f"{len(cases)} of element types not claimed" in capsys.readouterr().out
+
+
+def test_a_program_that_is_none_accuses_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (case, *_) = corpus.cases_of(CONTRACTS["leaky_relu"])
+    (step,) = case.program.steps
+    wrong = replace(case.program, steps=(replace(step, attributes={"slope": True}),))
+    text = corpus.to_json("leaky_relu", [replace(case, program=wrong)])
+    (tmp_path / "leaky_relu.json").write_text(text, "utf-8")
+    assert cli.main(["verify", "--corpus", str(tmp_path)]) == 2
+    said = "step 0 (leaky_relu): slope is True; expected a real number\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--json", "F"], ["--junit", "F"], ["--markdown", "F"], ["--html", "F"], ["--badge", "F"]),
+        *(["--save", "F"], ["--certify"], ["--examples", "3"], ["--keep-going"], ["--laws", "value"]),
+    ],
+)
+def test_what_a_corpus_knows_nothing_of_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["verify", "--corpus", str(tmp_path), *options, "--", "/nonexistent"]) == 2
+    assert capsys.readouterr().err.startswith(f"dezero: {options[0]} ")
+
+
 def test_a_broken_port_fails_every_case(tmp_path: Path) -> None:
     (case, *_) = corpus.cases_of(CONTRACTS["neg"])
     wrong = replace(case, values=(replace(case.values[0], lo=case.values[0].lo + 1),))
@@ -119,6 +188,10 @@ def test_a_broken_port_fails_every_case(tmp_path: Path) -> None:
         ('{"corpus":2}', "F: corpus is 2; expected 1"),
         ('{"corpus":1,"op":3}', "F: op is 3; expected the name"),
         ('{"corpus":1,"op":"sin","cases":[{}]}', "F: case 0: tolerance is None; expected one of"),
+        (
+            '{"corpus":1,"op":"sin","cases":[{"tolerance":"exact"}]}',
+            "F: case 0: program: None; expected an object",
+        ),
     ],
 )
 def test_a_file_that_is_none(text: str, message: str) -> None:

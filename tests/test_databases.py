@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from dezero.contract import Array
 from dezero.verify.cli import main
-from dezero.verify.databases import DatabaseError, Databases
+from dezero.verify.databases import DatabaseDown, DatabaseError, Databases
+from dezero.verify.engines.dezero import CONTRACTS
 from dezero.verify.faults import FAULTS, planted
-from dezero.verify.program import Program, Step
+from dezero.verify.program import AttributeValue, Program, Step
 
 PROGRAM = Program((np.array([0.5]),), (Step("sin", (0,)),), (1,), (np.array([1.0]),))
 LONGER = Program((np.array([0.5]),), (Step("cos", (0,)), Step("sin", (1,))), (2,), (np.array([1.0]),))
@@ -62,8 +65,15 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 def test_redis_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "redis", None)
-    with pytest.raises(DatabaseError, match="pip install redis"):
+    with pytest.raises(DatabaseDown, match="pip install redis"):
         Databases(["redis://127.0.0.1:1"], "dezero")
+    assert main([*COMMAND, "--database", "redis://127.0.0.1:1"]) == 3
+
+
+def test_an_address_of_redis_that_is_none_is_refused() -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(DatabaseError, match=r"^redis://host:port: .*; expected redis://host:6379$"):
+        Databases(["redis://host:port"], "dezero")
 
 
 def test_an_artefact_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,11 +136,50 @@ def test_entries_that_are_no_programs_are_told_of(
     assert "1 entries of the databases are no programs" in capsys.readouterr().err
 
 
+class Down(DirectoryBasedExampleDatabase):
+    """A database whose server has gone, and is told of in the words of Redis."""
+
+    said = "Error 111 connecting to 127.0.0.1:1. Connection refused."
+
+    def save(self, key: bytes, value: bytes) -> None:
+        raise RuntimeError(self.said)
+
+
+class Gone(Down):
+    """One that was never there."""
+
+    def fetch(self, key: bytes) -> Iterable[bytes]:
+        raise RuntimeError(self.said)
+
+
+def test_a_database_that_is_down_ends_the_command_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hypothesis.database.DirectoryBasedExampleDatabase", Gone)
+    assert main([*COMMAND, "--database", str(tmp_path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"dezero: {tmp_path} cannot be read: {Gone.said}\n"
+
+
+def test_what_cannot_be_stored_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hypothesis.database.DirectoryBasedExampleDatabase", Down)
+    file = tmp_path / "report.json"
+    with planted(FAULTS["sin_factor"]):
+        given = (*COMMAND, "--examples", "200", "--database", str(tmp_path), "--json", str(file))
+        assert main(given) == 1
+    assert report(file)["verdict"] == "counterexample"
+    assert f"dezero: {tmp_path} cannot be written: {Down.said}\n" in capsys.readouterr().err
+
+
 ONE, TWO = np.array(1.0), np.array([1.0, 2.0])
 
 
-def applied(op: str, x: Array, seed: Array) -> Program:
-    return Program((x,), (Step(op, (0,)),), (1,), (seed,))
+def applied(op: str, x: Array, seed: Array, **attributes: AttributeValue) -> Program:
+    operands = (0,) * (CONTRACTS[op].arity or 1)
+    return Program((x,), (Step(op, operands, attributes),), (1,), (seed,))
 
 
 @pytest.mark.parametrize(
@@ -141,15 +190,30 @@ def applied(op: str, x: Array, seed: Array) -> Program:
         applied("log", -ONE, ONE),
         applied("sqrt", 0 * ONE, ONE),
         Program((TWO, np.ones(3)), (Step("add", (0, 1)),), (2,), (TWO,)),
+        applied("huber", TWO, ONE, delta=-0.5),
+        applied("where", TWO, TWO, condition=True),
+        applied("pow", ONE, ONE, c=math.inf),
+        Program((ONE[None], TWO), (Step("mean_squared_error", (0, 1)),), (2,), (ONE,)),
+        Program(
+            (TWO[None], TWO, TWO[:, None]),
+            (Step("batch_norm", (0, 1, 2), {"eps": 1.0}),),
+            (3,),
+            (TWO[None],),
+        ),
+        Program((TWO,), (Step("split", (0,), {"sections": np.array([1, 1])}, 2),), (1,), (np.ones(1),)),
     ],
-    ids=["seed", "no number", "outside", "on the edge", "shapes"],
+    ids=[
+        *("seed", "no number", "outside", "on the edge", "shapes"),
+        *("not positive", "no array", "infinite", "longer", "of more axes", "an array"),
+    ],
 )
 def test_a_program_that_is_none_for_the_engine_accuses_nobody(
     program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = Databases([str(tmp_path)], "dezero")
     kept.store([program])
-    given = ("verify", "--seed", "3", "--ops", "add,sin,log,sqrt", "--examples", "2")
+    ops = "add,sin,log,sqrt,huber,where,pow,split,mean_squared_error,batch_norm"
+    given = ("verify", "--seed", "3", "--ops", ops, "--laws", "runs,value", "--examples", "2")
     assert main([*given, "--database", str(tmp_path)]) == 0
     said = "1 entries of the databases are no programs for dezero, and were passed over"
     assert said in capsys.readouterr().err

@@ -133,6 +133,7 @@ def test_what_has_no_name_on_the_wire_is_not_written() -> None:
 TENSOR = {"dtype": "float64", "shape": [1], "data": [1.0]}
 INTEGER = {"dtype": "int64", "shape": [], "data": [1]}
 BOOL = {"dtype": "bool", "shape": [1], "data": [True]}
+SINGLE = {"dtype": "float32", "shape": [1], "data": [1.0]}
 
 HOSTILE: list[tuple[str, tuple[str | int, ...], object, str]] = [
     ("unknown dtype", ("inputs", 0, "dtype"), "float16", r"input 0: dtype 'float16'; expected one of"),
@@ -160,6 +161,18 @@ HOSTILE: list[tuple[str, tuple[str | int, ...], object, str]] = [
     ("a real length", ("inputs", 0, "shape"), [1.0], r"input 0: shape: 1.0; expected"),
     ("an input of integers", ("inputs", 0), INTEGER, r"input 0: dtype int64; expected a floating one"),
     ("a seed of bools", ("seeds", 0), BOOL, r"seed 0: dtype bool; expected a floating one"),
+    (
+        "a seed of float32",
+        ("seeds", 0),
+        SINGLE,
+        r"seed 0: dtype float32; expected float64, as the first",
+    ),
+    (
+        "an input of float32",
+        ("inputs",),
+        [TENSOR, SINGLE],
+        r"input 1: dtype float32; expected float64, as",
+    ),
     ("inputs is an object", ("inputs",), {}, r"program: inputs: \{\}; expected a list"),
     ("inputs is null", ("inputs",), None, r"program: inputs: None; expected a list"),
     ("a node is a list", ("nodes", 0), [], r"node 0: \[\]; expected an object"),

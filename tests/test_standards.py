@@ -106,6 +106,18 @@ def test_a_port_that_lacks_something_of_core_has_failed(
     assert "sum (without keepdims)" in markdown
 
 
+def test_a_port_without_any_operation_lacks_all_of_core(
+    port: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    *command, start = port
+    bare = [*command, json.dumps({**json.loads(start), "ops": {}})]
+    assert verify("--profile", "core", "--", *bare) == 1
+    shown = capsys.readouterr().out
+    assert all(f"\n  {op}\n" in shown for op in CORE)
+    assert verify("--", *bare) == 2
+    assert "the port claims no operation that this kit knows" in capsys.readouterr().err
+
+
 def test_only_the_operations_of_core_are_tried(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     assert verify("--profile", "core", "--examples", "60", "--laws", "value", "--json", str(path)) == 0

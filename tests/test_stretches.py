@@ -155,6 +155,17 @@ def test_a_malformed_tally_is_refused(key: str, value: object, said: str) -> Non
     assert str(refused.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("examples", 31), ("held", {"value": 7}), ("elapsed", 0.25), ("sha256", "0"), ("more", 1)],
+)
+def test_a_tally_that_was_changed_is_refused(key: str, value: Json) -> None:
+    record = stretches.to_dict(full())
+    assert record.get(key) != value
+    with pytest.raises(DecodedError, match=r"^here does not hold what was written: its sha256 is"):
+        stretches.from_dict(Decoded({**record, key: value}, "here"), OPS)
+
+
 # --------------------------------------------------------------------------------------------- Resuming
 
 

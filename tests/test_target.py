@@ -428,6 +428,16 @@ def test_a_domain_is_taken_as_it_is_documented(text: str) -> None:
     assert cli.main([*given, "--laws", "runs"]) == 0
 
 
+@pytest.mark.parametrize(
+    "option", [("--certify",), ("--certificates", "F"), ("--dtype", "float32"), ("--ops", "sin")]
+)
+def test_what_is_for_engines_is_refused(
+    option: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["verify", "dezero.functions:sin", "--examples", "2", *option]) == 2
+    assert capsys.readouterr().err.startswith(f"dezero: {option[0]} ")
+
+
 def test_an_option_is_no_domain(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["verify", "dezero.functions:sin", "--domain", "--seed", "1"])

@@ -1,10 +1,10 @@
-"""Attributes for random programs: of whatever kind a contract asks for, made to fit the operand."""
+"""Attributes of whatever kind a contract asks for: made to fit an operand; those of others checked."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -13,8 +13,10 @@ from dezero.contract import (
     Array,
     Attribute,
     Contract,
+    Shapes,
 )
-from dezero.verify.program import AttributeValue
+from dezero.verify.program import AttributeValue, ProgramError
+from dezero.verify.protocol import brief
 
 SHAPES: tuple[tuple[int, ...], ...] = (
     (), (1,), (2,), (3,), (2, 2), (2, 3), (3, 1), (1, 3),
@@ -296,3 +298,128 @@ _MAKERS: Mapping[Attribute, Maker] = {
     Attribute.EPSILON: _epsilon,
     Attribute.INDEXED_SHAPE: _indexed,
 }
+
+
+# ------------------------------------------------------------------------------------- Those of others
+
+
+def check_step(
+    contract: Contract, given: Mapping[str, AttributeValue], operands: Sequence[Array]
+) -> None:
+    """Raises ProgramError unless attributes and shapes of operands are such as a contract asks for.
+
+    An engine may refuse what is not, or read it in a way of its own; the reference takes more than it
+    has to. What it does refuse itself, such as lengths that do not fit, is not looked at here.
+
+    Args:
+        contract: That of the operation.
+        given: Its attributes, with which the reference has run.
+        operands: Its operands.
+    """
+    x, *others = operands
+    for name, value in given.items():
+        kind = contract.attributes[name]
+        if not _TESTS[kind](value, x):
+            raise ProgramError(f"{name} is {brief(value)}; expected {kind.value}")
+    beside = _SHAPES_BESIDE.get(contract.shapes)
+    if beside is None:
+        return
+    for k, other in enumerate(others, 1):
+        if other.shape != x.shape[beside]:
+            raise ProgramError(f"operand {k} has shape {other.shape}; expected {x.shape[beside]}")
+
+
+_SHAPES_BESIDE: Mapping[Shapes, slice] = {
+    Shapes.EQUAL: slice(None),
+    Shapes.PER_CHANNEL: slice(1, 2),
+    Shapes.PER_FEATURE: slice(-1, None),
+}
+"""What part of the first operand's shape the others have, where the reference would broadcast them."""
+
+
+def _is_whole(value: AttributeValue, low: float = -math.inf) -> bool:
+    return type(value) is int and value >= low
+
+
+def _is_number(value: AttributeValue, x: Array | None = None) -> bool:
+    return type(value) in (int, float) and math.isfinite(cast(float, value))  # as was just asked
+
+
+def _is_axis(value: AttributeValue, n: int) -> bool:
+    return type(value) is int and -n <= value < n
+
+
+def _are_axes(value: AttributeValue, n: int) -> bool:
+    return isinstance(value, tuple) and all(_is_axis(axis, n) for axis in value)
+
+
+def _is_shape(value: AttributeValue, x: Array) -> bool:
+    return isinstance(value, tuple) and all(_is_whole(n, 0) for n in value)
+
+
+def _is_pair(value: AttributeValue, least: int) -> bool:
+    both = value if isinstance(value, tuple) else (value, value)
+    return len(both) == 2 and all(_is_whole(n, least) for n in both)
+
+
+def _are_pairs(value: AttributeValue, x: Array) -> bool:
+    return isinstance(value, tuple) and all(isinstance(p, tuple) and _is_pair(p, 0) for p in value)
+
+
+def _is_index(value: AttributeValue, x: Array) -> bool:
+    items = value if isinstance(value, tuple) else (value,)
+    return all(
+        item is None
+        or item is ...
+        or isinstance(item, slice)
+        or _is_whole(item)
+        or (isinstance(item, np.ndarray) and item.dtype.kind in "ib")
+        for item in items
+    )
+
+
+def _are_places(value: AttributeValue, n: int) -> bool:
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "i":
+        return False
+    return bool(np.all((value >= 0) & (value < n)))
+
+
+def _are_labels(value: AttributeValue, x: Array) -> bool:
+    fits = isinstance(value, np.ndarray) and x.ndim == 2 and value.shape == x.shape[:1]
+    return fits and _are_places(value, x.shape[1])
+
+
+_TESTS: Mapping[Attribute, Callable[[AttributeValue, Array], bool]] = {
+    Attribute.AXIS: lambda value, x: _is_axis(value, x.ndim),
+    Attribute.NEW_AXIS: lambda value, x: _is_axis(value, x.ndim + 1),
+    Attribute.UNIT_AXIS: lambda value, x: value is None or _is_axis(value, x.ndim),
+    Attribute.ANY_AXIS: lambda value, x: value is None or _is_axis(value, x.ndim),
+    Attribute.AXES: lambda value, x: (
+        value is None or _is_axis(value, x.ndim) or _are_axes(value, x.ndim)
+    ),
+    Attribute.PERMUTATION: lambda value, x: value is None or _are_axes(value, x.ndim),
+    Attribute.FLAG: lambda value, x: isinstance(value, bool),
+    Attribute.REAL: _is_number,
+    Attribute.SLOPE: _is_number,
+    Attribute.EXPONENT: _is_number,
+    Attribute.SHIFT: lambda value, x: _is_whole(value),
+    Attribute.SECTIONS: lambda value, x: _is_whole(value, 1),
+    Attribute.SHAPE_OF_SAME_SIZE: _is_shape,
+    Attribute.WIDER_SHAPE: _is_shape,
+    Attribute.NARROWER_SHAPE: _is_shape,
+    Attribute.PAD_WIDTHS: _are_pairs,
+    Attribute.INDEX: _is_index,
+    Attribute.INDEX_INTO: _is_index,
+    Attribute.MASK: lambda value, x: isinstance(value, np.ndarray) and value.dtype == bool,
+    Attribute.STRIDE: lambda value, x: _is_pair(value, 1),
+    Attribute.PADDING: lambda value, x: _is_pair(value, 0),
+    Attribute.KERNEL: lambda value, x: _is_pair(value, 1),
+    Attribute.OUT_SIZE: lambda value, x: value is None or _is_pair(value, 1),
+    Attribute.IMAGE_SHAPE: _is_shape,
+    Attribute.LABELS: _are_labels,
+    Attribute.ROWS: lambda value, x: _are_places(value, len(x)),
+    Attribute.RATIO: lambda value, x: _is_number(value) and 0 <= cast(float, value) < 1,
+    Attribute.EPSILON: lambda value, x: _is_number(value) and cast(float, value) > 0,
+    Attribute.INDEXED_SHAPE: _is_shape,
+}
+"""Whether an attribute, which the reference takes with this first operand, is of its kind."""

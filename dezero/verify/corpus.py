@@ -162,7 +162,10 @@ class Case:
             raise ProgramError(
                 f"{where}: tolerance is {brief(tolerance)}; expected one of {TOLERANCES}"
             )
-        program = Program.from_dict(given.get("program"))
+        try:
+            program = Program.from_dict(given.get("program"))
+        except ProgramError as error:
+            raise ProgramError(f"{where}: {error}") from None
 
         def several(name: str, n: int) -> list[Json]:
             parts = items(given.get(name), f"{where}: {name}")

@@ -18,7 +18,11 @@ from dezero.verify.program import Program, ProgramError
 
 
 class DatabaseError(ValueError):
-    """A database cannot be used; the message says which, and why."""
+    """A name is that of no database; the message says what was expected."""
+
+
+class DatabaseDown(Exception):
+    """A database, or the package that reads it, is not there; the message says which, and why."""
 
 
 class Databases:
@@ -36,9 +40,10 @@ class Databases:
             target: Whose counterexamples are meant.
 
         Raises:
-            DatabaseError: One cannot be opened.
+            DatabaseError: One of the names is none.
+            DatabaseDown: The package that one needs is not there.
         """
-        self._database = database.MultiplexedDatabase(*map(_opened, names))
+        self._databases = {name: _opened(name) for name in names}
         self._key = f"dezero: counterexamples of {target}".encode()
         self.malformed: int = 0
 
@@ -51,10 +56,13 @@ class Databases:
             ops: The operations.
             dtypes: The element types.
             check: Raises ProgramError if a program is none for the target.
+
+        Raises:
+            DatabaseDown: One cannot be read.
         """
         ops, dtypes = set(ops), set(dtypes)
         found: list[Program] = []
-        for text in sorted(set(self._database.fetch(self._key)), key=lambda b: (len(b), b)):
+        for text in sorted(self._texts(), key=lambda b: (len(b), b)):
             try:
                 program = Program.from_json(text.decode("utf-8"))
                 if {step.op for step in program.steps} <= ops and program.dtype.name in dtypes:
@@ -64,10 +72,35 @@ class Databases:
                 self.malformed += 1
         return found
 
-    def store(self, programs: Iterable[Program]) -> None:
-        """Stores programs that break a law."""
-        for program in programs:
-            self._database.save(self._key, program.to_json().encode())
+    def _texts(self) -> set[bytes]:
+        """What is stored anywhere."""
+        found: set[bytes] = set()
+        for name, one in self._databases.items():
+            try:
+                found.update(one.fetch(self._key))
+            except Exception as error:  # whatever its client raises
+                raise DatabaseDown(f"{name} cannot be read: {_said(error)}") from None
+        return found
+
+    def store(self, programs: Iterable[Program]) -> list[str]:
+        """Stores programs that break a law, wherever it can.
+
+        Returns:
+            Where it cannot, and why: what was found is told all the same.
+        """
+        texts = [program.to_json().encode() for program in programs]
+        failures: list[str] = []
+        for name, one in self._databases.items():
+            try:
+                for text in texts:
+                    one.save(self._key, text)
+            except Exception as error:  # as above
+                failures.append(f"{name} cannot be written: {_said(error)}")
+        return failures
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _opened(name: str) -> ExampleDatabase:
@@ -90,5 +123,8 @@ def _redis(address: str) -> ExampleDatabase:
         from hypothesis.extra.redis import RedisExampleDatabase
         from redis import Redis
     except ModuleNotFoundError as error:
-        raise DatabaseError(f"{address}: {error}: pip install redis") from None
-    return RedisExampleDatabase(Redis.from_url(address))
+        raise DatabaseDown(f"{address}: {error}: pip install redis") from None
+    try:
+        return RedisExampleDatabase(Redis.from_url(address))
+    except ValueError as error:
+        raise DatabaseError(f"{address}: {error}; expected redis://host:6379") from None

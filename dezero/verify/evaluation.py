@@ -117,8 +117,9 @@ def check_size(step: Step, operands: Sequence[Array]) -> None:
         raise ProgramError(
             f"{_shapes(operands)}: up to {size} elements; at most {MAX_ELEMENTS} are allowed"
         )
-    if step.op == "split" and step.attributes.get("sections") != step.n_out:
-        raise ProgramError(f"sections is {step.attributes.get('sections')}, n_out is {step.n_out}")
+    sections = step.attributes.get("sections", step.n_out)
+    if not isinstance(sections, int) or sections != step.n_out:
+        raise ProgramError(f"sections is {sections}, n_out is {step.n_out}")
 
 
 def _broadcast_size(*xs: Array, condition: Array | bool = False) -> int:

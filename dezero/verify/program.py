@@ -68,10 +68,10 @@ class Program:
     """A computation graph as data.
 
     Attributes:
-        inputs: The arrays it starts from: float64 or float32.
+        inputs: The arrays it starts from: float64 or float32, all the same.
         steps: The operations applied, each reading earlier values only.
         outputs: The numbers of the values that it gives: such as steps have made.
-        seeds: For each output its cotangent, of the output's shape.
+        seeds: For each output its cotangent, of the output's shape and of the inputs' element type.
     """
 
     inputs: tuple[Array, ...]
@@ -80,7 +80,7 @@ class Program:
     seeds: tuple[Array, ...]
 
     def __post_init__(self) -> None:
-        """Raises ProgramError unless every reference points to an earlier value."""
+        """Raises ProgramError unless there is one element type, and references point backwards."""
         if len(self.steps) > MAX_STEPS:
             raise ProgramError(f"program: {len(self.steps)} steps; at most {MAX_STEPS} are allowed")
         for what, array in [(f"input {i}", x) for i, x in enumerate(self.inputs)] + [
@@ -88,6 +88,8 @@ class Program:
         ]:
             if array.dtype.kind != "f":
                 raise ProgramError(f"{what}: dtype {array.dtype}; expected a floating one")
+            if array.dtype != self.dtype:
+                raise ProgramError(f"{what}: dtype {array.dtype}; expected {self.dtype}, as the first")
         n_values = len(self.inputs)
         for number, step in enumerate(self.steps):
             for operand in step.operands:
@@ -121,8 +123,8 @@ class Program:
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """The element type of the inputs (float64 if there are none)."""
-        return np.result_type(*self.inputs) if self.inputs else np.dtype(np.float64)
+        """The element type of the inputs (float64 if there are none), and of the seeds."""
+        return self.inputs[0].dtype if self.inputs else np.dtype(np.float64)
 
     def places(self) -> Iterator[tuple[Step, int]]:
         """Each step with the number of its first output."""

@@ -7,6 +7,7 @@ a counterexample, they are the campaign.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -64,7 +65,7 @@ def causes(parts: Mapping[int, Tally]) -> list[Counterexample]:
 def to_dict(tally: Tally) -> dict[str, Json]:
     """Everything that a tally holds, as JSON; `from_dict` gives the same tally."""
     coverage = tally.coverage
-    return {
+    record: dict[str, Json] = {
         "examples": tally.examples,
         "elapsed": tally.elapsed,
         "held": dict[str, Json](tally.held),
@@ -86,6 +87,13 @@ def to_dict(tally: Tally) -> dict[str, Json]:
         "known_to_hold": [[*known_to_list(f), n] for f, n in tally.known_to_hold.items()],
         "counterexample": _counterexample(tally.counterexample),
     }
+    return {**record, "sha256": _checksum(record)}
+
+
+def _checksum(record: Mapping[str, Json]) -> str:
+    """A number for all that a record holds but the checksum itself: of changed ones it is another."""
+    held = {key: value for key, value in record.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
 def known_to_list(failure: KnownFailure) -> list[Json]:
@@ -120,7 +128,7 @@ def from_dict(at: Decoded, ops: Collection[str]) -> Tally:
         ops: The operations that the campaign has.
 
     Raises:
-        DecodedError: It holds anything else.
+        DecodedError: It holds anything else, or not what was written.
     """
 
     def law(row: Decoded, key: int) -> str:
@@ -164,6 +172,8 @@ def from_dict(at: Decoded, ops: Collection[str]) -> Tally:
         if found is None:
             raise one.wrong("counterexample", "one")
         tally.known[failure] = found
+    if at.record.get("sha256") != _checksum(at.record):
+        raise DecodedError(f"{at.where} does not hold what was written: its sha256 is that of another")
     return tally
 
 

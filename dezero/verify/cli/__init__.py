@@ -26,6 +26,7 @@ from dezero.verify.cli.arguments import (
     UsageError,
     domains_joined,
 )
+from dezero.verify.databases import DatabaseDown
 from dezero.verify.program import ProgramError
 from dezero.verify.target import TargetError
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, TargetError, ProgramError) as error:
         print(f"dezero: {error}", file=sys.stderr)
         return USAGE
-    except NotStarted as error:
+    except (NotStarted, DatabaseDown) as error:
         print(f"dezero: {error}", file=sys.stderr)
         return NOT_STARTED
     except KeyboardInterrupt:

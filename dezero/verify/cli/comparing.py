@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 
 from dezero.verify import scoreboard
-from dezero.verify.campaign import Plan
+from dezero.verify.campaign import MOST_UNRESOLVED, Plan
 from dezero.verify.claims import claims_of
 from dezero.verify.cli import arguments, targets
-from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, NotStarted, UsageError
+from dezero.verify.cli.arguments import (
+    COUNTEREXAMPLE,
+    HELD,
+    NOTHING_RAN,
+    AddCommand,
+    NotStarted,
+    UsageError,
+)
 from dezero.verify.cli.progress import shown
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.scoreboard import Score
@@ -28,8 +36,9 @@ def define(add: AddCommand) -> None:
         "compare",
         help="hold several engines against the laws, side by side",
         description="Hold several engines, and one port behind --, against the laws. An engine that is "
-        "not installed is named as missing. Exit codes: 0 all held, 1 a counterexample, 2 wrong usage, "
-        "3 none of them is there.",
+        "not installed is named as missing. Exit codes: 0 all held, 1 a counterexample (or too much "
+        "unresolved), 2 wrong usage, 3 none of them is there, or the port did not start, 5 one ran "
+        "nothing.",
         usage="%(prog)s [options] [ENGINE ...]\n       %(prog)s [options] [ENGINE ...] -- COMMAND ...",
     )
     compare.add_argument(
@@ -48,17 +57,18 @@ def _compare(options: argparse.Namespace) -> int:
             raise UsageError(f"no engine is called {name!r}; there are: {', '.join(targets.NAMES)}")
     seed = arguments.seed_of(options)
     scores: list[Score] = []
-    for name in names:
-        try:
-            engine = targets.engine_of(name)
-        except NotStarted as error:
-            scores.append(Score(name, missing=str(error)))
-            continue
-        options.target = name
-        scores.append(_scored(options, targets.target(options), _who(name, engine), seed))
-    with targets.port(argparse.Namespace(**{**vars(options), "target": "dezero"})) as port:
-        if port is not None:
-            scores.append(_scored(options, targets.target_of(port, options), port.who, seed))
+    with targets.port(options) as port:  # one that does not start costs nobody's campaign
+        of_port = None if port is None else targets.target_of(port, options)
+        for name in names:
+            try:
+                engine = targets.engine_of(name)
+            except NotStarted as error:
+                scores.append(Score(name, missing=str(error)))
+                continue
+            options.target = name
+            scores.append(_scored(options, targets.target(options), _who(name, engine), seed))
+        if port is not None and of_port is not None:
+            scores.append(_scored(options, of_port, port.who, seed))
     if all(one.tally is None for one in scores):
         raise NotStarted("none of these engines is installed")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
@@ -69,7 +79,16 @@ def _compare(options: argparse.Namespace) -> int:
         options.json, lambda: json.dumps(scoreboard.to_dict(scores, seed), indent=1) + "\n"
     )
     arguments.write_if(options.html, lambda: scoreboard.to_html(scores, seed))
-    return COUNTEREXAMPLE if any(one.broken for one in scores) else HELD
+    return _exit_code(scores)
+
+
+def _exit_code(scores: Sequence[Score]) -> int:
+    """That of `verify`, if each of the engines has one."""
+    tallies = [one.tally for one in scores if one.tally is not None]
+    unresolved = any(tally.unresolved_share > MOST_UNRESOLVED for tally in tallies)
+    if unresolved or any(one.broken for one in scores):
+        return COUNTEREXAMPLE
+    return HELD if all(tally.examples for tally in tallies) else NOTHING_RAN
 
 
 def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed: int) -> Score:

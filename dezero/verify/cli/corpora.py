@@ -16,11 +16,18 @@ from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, NOTHING_RAN, AddCo
 from dezero.verify.cli.targets import Chosen
 from dezero.verify.corpus import Case, Expected
 from dezero.verify.engines import Engine
+from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.program import MAX_BYTES, ProgramError
 from dezero.verify.report import printable
 
 MOST_SHOWN = 10
 """How many cases that fail are shown."""
+OF_CAMPAIGNS = (
+    *arguments.REPORTS,
+    *("save", "certify", "certificates", "database", "known_failures", "laws", "examples", "time"),
+    *("workers", "cluster", "resume", "shard", "keep_going"),
+)
+"""The options of `verify` that say nothing of a corpus."""
 
 
 def define(add: AddCommand) -> None:
@@ -45,17 +52,33 @@ def _write(options: argparse.Namespace) -> int:
     return HELD
 
 
+def refuse_others(options: argparse.Namespace) -> None:
+    """Raises UsageError if a corpus was given together with what only campaigns know."""
+    for name in OF_CAMPAIGNS if options.corpus is not None else ():
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for random programs; what a corpus shows is printed")
+
+
 def verify(folder: Path, target: Chosen) -> int:
     """Holds a target against a corpus; says what it found, and returns an exit code."""
     if target.prepared is not None:
         raise UsageError("--corpus is for engines; a function is one operation")
-    claimed, left_out, failed = 0, 0, 0
+    engine = target.engine
+    claimed, left_out, of_other_types, failed = 0, 0, 0, 0
     for case in _read(folder):
         if any(step.op not in target.contracts for step in case.program.steps):
             left_out += 1
             continue
+        if isinstance(engine, OpaqueEngine) and case.program.dtype.name not in engine.dtypes:
+            of_other_types += 1
+            continue
+        try:
+            target.check(case.program)
+        except ProgramError as error:
+            raise ProgramError(f"{folder}: {printable(case.id)}: {error}") from None
         claimed += 1
-        wrong = next(_failures(target.engine, case), None)
+        wrong = next(_failures(engine, case), None)
         if wrong is not None:
             failed += 1
             if failed <= MOST_SHOWN:
@@ -63,11 +86,14 @@ def verify(folder: Path, target: Chosen) -> int:
     if failed > MOST_SHOWN:
         print(f"and {failed - MOST_SHOWN} more")
     verdict = "nothing ran" if not claimed else f"{failed} broken" if failed else "held"
-    print(
-        f"{target.name}: {verdict}. {claimed} cases of {folder}; {left_out} with operations not claimed"
-    )
-    if claimed and not target.engine.differentiates_twice:
-        print("not claimed: second derivatives")
+    said = f"{claimed} cases of {folder}; {left_out} with operations not claimed"
+    if of_other_types:
+        said += f", {of_other_types} of element types not claimed"
+    print(f"{target.name}: {verdict}. {said}")
+    kinds = {"gradients": _differentiates(engine), "second derivatives": engine.differentiates_twice}
+    not_claimed = [kind for kind, claims in kinds.items() if not claims]
+    if claimed and not_claimed:
+        print(f"not claimed: {', '.join(not_claimed)}")
     return COUNTEREXAMPLE if failed else HELD if claimed else NOTHING_RAN
 
 
@@ -87,6 +113,11 @@ def _read(folder: Path) -> Iterator[Case]:
         yield from corpus.from_json(text, where)[1]
 
 
+def _differentiates(engine: Engine[Any]) -> bool:  # of whatever variables
+    """Whether an engine claims gradients: a port may not."""
+    return not isinstance(engine, OpaqueEngine) or "gradient" in engine.laws
+
+
 def _failures(engine: Engine[Any], case: Case) -> Iterator[str]:
     """What an engine, of whatever variables, gives that a case does not allow."""
     program = case.program
@@ -94,14 +125,17 @@ def _failures(engine: Engine[Any], case: Case) -> Iterator[str]:
         with np.errstate(all="ignore"):
             graph = engine.build(program)
             values: list[Array | None] = [engine.value(y) for y in graph.outputs]
-            engine.pull_back(graph, program.seeds)
-            grads = [engine.gradient(x) for x in graph.leaves(program)]
+            grads: list[Array | None] | None = None
+            if _differentiates(engine):
+                engine.pull_back(graph, program.seeds)
+                grads = [engine.gradient(x) for x in graph.leaves(program)]
             hvp = _products(engine, case) if case.v and engine.differentiates_twice else None
     except Exception as error:  # whatever an engine does with a valid program
         yield f"{type(error).__name__}: {error}"
         return
     yield from _outside("output", values, case.values, case.tolerance)
-    yield from _outside("gradient of input", grads, case.grads, case.tolerance)
+    if grads is not None:
+        yield from _outside("gradient of input", grads, case.grads, case.tolerance)
     if hvp is not None:
         yield from _outside("product with the Hessian, of input", hvp, case.hvp, case.tolerance)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dezero.contract import Contract
 from dezero.graph import Function
+from dezero.verify.attributes import check_step
 from dezero.verify.cli import arguments
 from dezero.verify.cli.arguments import NotStarted, UsageError
 from dezero.verify.engines import Engine
@@ -65,7 +66,8 @@ class Chosen:
     def check(self, program: Program) -> None:
         """Raises ProgramError unless the laws may be asked of the target and a program from elsewhere.
 
-        Its operations are the target's, its shapes fit, and its values are numbers, within the domains.
+        Its operations are the target's, its shapes and its attributes are such as the contracts ask
+        for, and its values are numbers, within the domains.
         """
         for number, step in enumerate(program.steps):
             if step.op not in self.contracts:
@@ -77,6 +79,12 @@ class Chosen:
         with np.errstate(all="ignore"):
             values = trial.values
         trial.check()
+        for number, step in enumerate(program.steps):
+            operands = [values[i] for i in step.operands]
+            try:
+                check_step(self.contracts[step.op], step.attributes, operands)
+            except ProgramError as error:
+                raise ProgramError(f"step {number} ({step.op}): {error}") from None
         for i, value in enumerate(values):
             if np.any(np.isnan(value)):
                 raise ProgramError(f"value {i}: {brief(value.tolist())}; expected numbers")
@@ -142,7 +150,7 @@ def target_of(port: PortEngine, options: argparse.Namespace) -> Chosen:
     wanted = arguments.chosen(options.ops, list(port.contracts), "operation of the port")
     contracts = {op: contract for op, contract in port.contracts.items() if op in wanted}
     laws = arguments.chosen(options.laws, port.laws, "law for ports")
-    if not contracts:
+    if not contracts and getattr(options, "profile", None) != "core":  # which lists all that is missing
         raise UsageError("the port claims no operation that this kit knows")
     return Chosen(f"-- {shlex.join(port.command)}", port, port.module, laws, contracts, None)
 
@@ -169,8 +177,11 @@ def target(options: argparse.Namespace) -> Chosen:
         )
     if options.ops:
         raise UsageError("--ops is for engines; a function is one operation")
-    if options.certify:
-        raise UsageError("--certify needs a reference; of a function only the values are known")
+    for option in ("certify", "certificates"):
+        if getattr(options, option, None):
+            raise UsageError(f"--{option} needs a reference; of a function only the values are known")
+    if getattr(options, "dtype", None) == "float32":
+        raise UsageError("--dtype float32 is for engines; a function is given float64")
     prepared = prepare(_loaded(name), options.domain or ())
     laws = arguments.chosen(options.laws, FUNCTION_LAWS, "law for functions")
     return Chosen(name, prepared.engine, None, laws, prepared.engine.contracts, prepared)

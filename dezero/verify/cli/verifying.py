@@ -96,6 +96,7 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    corpora.refuse_others(options)
     with targets.port(options) as port:
         return _verified(options, *claiming(options, port))
 
@@ -304,7 +305,8 @@ def _databases(options: argparse.Namespace, target: targets.Chosen) -> Databases
 def _store(databases: Databases, made: Report) -> None:
     """Stores the counterexamples; says what of the databases was passed over."""
     found = [one for one in (made.tally.counterexample, *made.others) if one is not None]
-    databases.store(one.program for one in found if one.program is not None)
+    for failure in databases.store(one.program for one in found if one.program is not None):
+        print(f"dezero: {failure}", file=sys.stderr)
     if databases.malformed:
         n = databases.malformed
         said = f"{n} entries of the databases are no programs for {made.target}, and were passed over"
