@@ -88,11 +88,15 @@ class Enclosures:
 # --- complex step ---------------------------------------------------------------------------------
 
 _STEP = 200
-"""The step is 2^-200 of the coordinate: its square is lost, and no derivative underflows."""
+"""The step is 2^-200 of the coordinate: its square is lost."""
 
 
 def complex_step(program: Program, values: Sequence[Array] | None = None) -> list[Array]:
     """The gradient of the root, in float64, for each input; an input of float32 is taken exactly.
+
+    The step is 2^-200 of the coordinate, and at least 2^-700. It has to be small beside the coordinate,
+    and, times the derivative, a normal number: that is not so for log at 1e-300, exp at -700 or sin at
+    1e100. Balls have no such limits.
 
     Args:
         program: The program.
