@@ -149,7 +149,7 @@ def test_what_a_report_says_cannot_steer_the_terminal() -> None:
     found = Counterexample("gradient", program, Broken(said, said, said), 1)
     tally = Tally(examples=1, counterexample=found, unresolved=Counter({("gradient", said): 1}))
     known, lacking = [KnownFailure(said, "gradient", said)], Claims(lacking=(said,))
-    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], known=known, domains=said)
+    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], known=known, conditions=said)
     without = replace(made, claims=lacking)
     for text in (
         report.summary(made),

@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().print_help()
         return USAGE
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        print(end="", flush=True)  # here and not at the end: who read it may have gone
+        return code
     except (UsageError, TargetError, ProgramError) as error:
         print(f"dezero: {error}", file=sys.stderr)
         return USAGE
