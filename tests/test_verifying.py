@@ -17,7 +17,7 @@ from dezero.utils import whole_file
 from dezero.verify import cli, report
 from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.cli import arguments as shared
-from dezero.verify.cli.arguments import add_limits
+from dezero.verify.cli.arguments import REPORTS, add_limits
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.report import Report
 from dezero.verify.trial import Broken
@@ -241,3 +241,42 @@ def test_limits_are_shown_as_the_command_takes_them(text: str) -> None:
     given = limits("--program-limit", text)
     assert limits(*shared.limits_again(given)) == given
     assert shared.limits_again(limits()) == shared.limits_again(argparse.Namespace(port=None)) == []
+
+
+# ------------------------------------------------------------------- What cannot be written everywhere
+
+
+def test_half_of_a_character_is_written_as_an_escape(functions: str) -> None:
+    few = ["verify", f"{functions}:one", "--seed", "1", "--examples", "2"]
+    reports = [word for kind in REPORTS for word in (f"--{kind}", f"r.{kind}")]
+    assert cli.main([*few, *reports]) == 1
+    told = json.loads(Path("r.json").read_text("utf-8"))["counterexample"]["found"]
+    assert told.startswith("ValueError: half \\ud800 of a character")
+    for _ in range(2):  # the second reads what the first has kept
+        assert cli.main([*few, "--resume", "kept", "--json", "r.json"]) == 1
+    assert json.loads(Path("r.json").read_text("utf-8"))["counterexample"]["found"] == told
+
+
+def test_a_target_s_name_may_be_anything_that_a_shell_gives(tmp_path: Path) -> None:
+    """Also bytes that are no UTF-8, which Python shows as half of a character."""
+    script = tmp_path / "port.sh"
+    script.write_text(f"exec {shlex.join(SERVE)}\n", "utf-8")
+    reports = [word for kind in REPORTS for word in (f"--{kind}", str(tmp_path / kind))]
+    few = ("--seed", "1", "--ops", "neg", "--laws", "runs", "--examples", "1")
+    assert cli.main(["verify", *few, *reports, "--", "sh", str(script), "\udc80"]) == 0
+    assert json.loads((tmp_path / "json").read_text("utf-8"))["target"].endswith("'\udc80'")
+
+
+def test_what_a_terminal_has_no_letters_for_is_shown_as_an_escape(tmp_path: Path) -> None:
+    known = tmp_path / "known.json"
+    entry = {"op": "neg", "law": "gradient", "reason": "it is \u00d7"}
+    known.write_text(json.dumps([entry]), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "dezero", "verify", *SINES, "--known-failures", str(known)],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        encoding="ascii",
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "neg, gradient: it is \\xd7" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -305,19 +306,32 @@ def to_markdown(report: Report) -> str:
         for name in report.laws
     ]
     lines = [
-        f"## dezero verify {report.target}: {report.verdict}",
+        f"## dezero verify {_within_markdown(report.target)}: {report.verdict}",
         "",
-        summary(report),
+        _fenced(summary(report)),
         "",
         "| law | says | held | unresolved |",
         "|---|---|--:|--:|",
         *rows,
     ]
     if report.claims.not_claimed:
-        lines += ["", f"Not claimed, and so not verified: {', '.join(report.claims.not_claimed)}."]
+        not_claimed = ", ".join(map(_within_markdown, report.claims.not_claimed))
+        lines += ["", f"Not claimed, and so not verified: {not_claimed}."]
     for found in report.counterexamples:
-        lines += ["", "```", explain(report, found).rstrip(), "```"]
+        lines += ["", _fenced(explain(report, found).rstrip())]
     return printable("\n".join(lines) + "\n")
+
+
+def _fenced(text: str) -> str:
+    """A text as a block of code, which nothing in it can end."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _within_markdown(text: str) -> str:
+    """A text of a target in a line of Markdown: as text and nothing else."""
+    return re.sub(r"([\\`*_\[\]<>&|~])", r"\\\1", " ".join(text.split()))
 
 
 _COLORS = {"held": "brightgreen", "counterexample": "red"}
