@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from dezero.utils import whole_file
@@ -19,6 +20,7 @@ from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.cli import arguments as shared
 from dezero.verify.cli.arguments import REPORTS, add_limits
 from dezero.verify.faults import FAULTS, planted
+from dezero.verify.program import MAX_BYTES, Program, Step
 from dezero.verify.report import Report
 from dezero.verify.trial import Broken
 
@@ -280,3 +282,26 @@ def test_what_a_terminal_has_no_letters_for_is_shown_as_an_escape(tmp_path: Path
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "neg, gradient: it is \\xd7" in done.stdout
+
+
+# ------------------------------------------------------------------------------------- Domains, replays
+
+
+@pytest.mark.parametrize("text", ["0:1@-1", "0:1@2,-3"])
+def test_no_axis_is_shorter_than_nothing(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["verify", "dezero.functions:sin", "--domain", text])
+    assert stopped.value.code == 2
+    assert f"'{text}' is no domain (" in capsys.readouterr().err
+    none = ["--domain", "0:1@2,0", "--seed", "1", "--examples", "2", "--laws", "runs"]
+    assert cli.main(["verify", "dezero.functions:sin", *none]) == 0
+
+
+def test_a_large_counterexample_is_replayed(tmp_path: Path) -> None:
+    x = np.array(0.5)
+    program = Program((x,), (Step("neg", (0,)),), (1,), (x,)).to_dict()
+    file = tmp_path / "large.json"
+    file.write_text(json.dumps({"found": "x" * 10**6, "program": program}), "utf-8")
+    assert cli.main(["replay", str(file)]) == 0
+    file.write_text(json.dumps({"found": "x" * MAX_BYTES, "program": program}), "utf-8")
+    assert cli.main(["replay", str(file)]) == 2

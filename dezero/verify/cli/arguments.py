@@ -95,7 +95,10 @@ def domain(text: str) -> Given:
         domain = interval(float(low or "-inf"), float(high or "inf"))
         if not _:
             return domain
-        return domain, tuple(int(n) for n in shape.split(",") if n.strip())
+        sizes = tuple(int(n) for n in shape.split(",") if n.strip())
+        if min(sizes, default=0) < 0:
+            raise ValueError("a size is negative")
+        return domain, sizes
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no domain ({error}); expected LOW:HIGH or LOW:HIGH@SHAPE, as in -1:1@2,3"
