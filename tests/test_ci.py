@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from dezero.verify import cli, report
 from dezero.verify.campaign import Counterexample, Tally
@@ -149,7 +150,7 @@ def test_what_a_report_says_cannot_steer_the_terminal() -> None:
     found = Counterexample("gradient", program, Broken(said, said, said), 1)
     tally = Tally(examples=1, counterexample=found, unresolved=Counter({("gradient", said): 1}))
     known, lacking = [KnownFailure(said, "gradient", said)], Claims(lacking=(said,))
-    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], known=known, domains=said)
+    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], known=known, conditions=said)
     without = replace(made, claims=lacking)
     for text in (
         report.summary(made),
@@ -160,6 +161,26 @@ def test_what_a_report_says_cannot_steer_the_terminal() -> None:
         assert "\\u001b[31m\\u009b" in text
         assert "\x1b" not in text
         assert "\x9b" not in text
+
+
+def test_markdown_is_as_it_was_meant_whatever_a_target_says() -> None:
+    said = "```\n# Injected <img src=x> [a](b) **b** `c`\n````\n<b>"
+    program = Program((np.ones(1),), (Step("sin", (0,)),), (1,), (np.ones(1),))
+    found = Counterexample("gradient", program, Broken(said, said, said), 1)
+    tally = Tally(examples=1, counterexample=found, unresolved=Counter({("gradient", said): 1}))
+    known, claims = [KnownFailure("sin", "gradient", said)], Claims(operations={said: said})
+    made = Report(said, None, ["gradient"], 1, said, {}, tally, [said], claims, known, [found])
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(report.to_markdown(made))
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h2"]
+    assert [token.type for token in tokens if token.level == 0 and token.nesting >= 0] == [
+        *("heading_open", "fence", "table_open", "paragraph_open", "fence", "fence")
+    ]
+    fences = [token.content for token in tokens if token.type == "fence"]
+    assert all(said in fence for fence in fences)
+    inline = [inner for token in tokens for inner in token.children or () if token.type == "inline"]
+    assert {token.type for token in inline} == {"text", "code_inline"}
+    assert {token.content for token in inline if token.type == "code_inline"} == {"gradient"}
+    assert " ".join(said.split()) in inline[0].content
 
 
 # ------------------------------------------------------------------------------- The jobs' commands

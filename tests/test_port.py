@@ -217,7 +217,7 @@ def test_a_planted_fault_is_found_and_shrunk(
     assert verify("--order", "1", "--save", str(tmp_path), "--", *command) == 1
     shown = capsys.readouterr().out
     assert "The law `gradient` is broken" in shown
-    saved = tmp_path / "gradient-seed-1.json"
+    (saved,) = tmp_path.glob("gradient-seed-1-*.json")
     # As it was written.
     found = cast("dict[str, Json]", json.loads(saved.read_text("utf-8")))
     shrunk = Program.from_dict(found["program"])

@@ -21,7 +21,6 @@ import hypothesis.errors
 import numpy as np
 
 from dezero.contract import Contract
-from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.coverage import Coverage
 from dezero.verify.decoding import well_placed
 from dezero.verify.engines import Engine
@@ -59,7 +58,8 @@ class Plan:
         certify: Whether to prove every gradient in float64 by enclosures, too.
         certified: Is told of every program whose gradient was proved, if anyone is.
         dtypes: The element types of the inputs.
-        programs: Where the programs come from; None for a sweep over the operations, and random ones.
+        programs: Where the programs come from, of a user's function; None for a sweep over the
+            operations, and random ones.
         known: What the target is known to do wrong.
         met: Of these what was met already: programs with the operation are not held against the law.
         stretch: The number of the stretch.
@@ -100,6 +100,11 @@ class Plan:
         return int(np.random.SeedSequence([self.seed, self.stretch]).generate_state(1, np.uint64)[0])
 
     @property
+    def of_function(self) -> bool:
+        """Whether a user's function is held, which may be named as an operation is."""
+        return self.programs is not None
+
+    @property
     def drawn(self) -> Programs:
         """What Hypothesis draws from."""
         return programs(self.contracts, self.dtypes) if self.programs is None else self.programs
@@ -126,6 +131,12 @@ class Counterexample:
     program: Program | None
     broken: Broken
     seed: int
+
+    def __post_init__(self) -> None:
+        """Shows half of a surrogate pair, which a target may say and no file can hold, as an escape."""
+        for name in ("what", "expected", "found"):
+            text: str = getattr(self.broken, name)
+            setattr(self.broken, name, text.encode(errors="backslashreplace").decode())
 
     @property
     def cause(self) -> tuple[str, ...]:
@@ -445,8 +456,8 @@ def _drawn(
 
 def reduced(plan: Plan, law: str, program: Program, broken: Broken) -> tuple[Program, Broken]:
     """A smaller program that breaks the same law, by steps that Hypothesis cannot take."""
-    if any(step.op not in OPERATIONS for step in program.steps):
-        return program, broken  # a user's function: one step, of which no values are known
+    if plan.of_function:
+        return program, broken  # one step, of which no values are known
     only = replace(plan, laws=[law])
     smaller = True
     while smaller:
@@ -500,7 +511,7 @@ def judge(plan: Plan, program: Program, tally: Tally) -> None:
         tally.certified.append(trial.certificate.ulps)
         if plan.certified is not None:
             plan.certified(program, trial.certificate)
-    if all(step.op in OPERATIONS for step in program.steps):  # of a user's function nothing is known
+    if not plan.of_function:  # of which nothing is known
         tally.coverage.count_values(program, trial.values, plan.contracts, trial.kinked)
 
 

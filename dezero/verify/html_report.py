@@ -20,10 +20,8 @@ FIRST_QUARTER = -48
 
 def shown_of(report: Report) -> list[Shown]:
     """The counterexamples of a campaign: the first, those of other causes, those that are known."""
-    first = report.tally.counterexample
-    found = [] if first is None else [first, *report.others]
     known = [Shown(one, known=failure.reason) for failure, one in report.tally.known.items()]
-    return [*map(Shown, found), *known]
+    return [*map(Shown, report.counterexamples), *known]
 
 
 def to_html(report: Report, shown: Sequence[Shown]) -> str:
@@ -49,7 +47,7 @@ def to_html(report: Report, shown: Sequence[Shown]) -> str:
         facts=_facts(report),
         uncovered=report.uncovered,
         counterexamples=[
-            counterexample_of(one, n, report.module, report.target, report.domains)
+            counterexample_of(one, n, report.module, report.target, report.conditions)
             for n, one in enumerate(shown, 1)
         ],
         sentences={name: SENTENCES[name] for name in report.laws},

@@ -80,7 +80,7 @@ def plain(text: str) -> str:
 
 
 def counterexample_of(
-    one: Shown, number: int, module: str | None, target: str, domains: str = ""
+    one: Shown, number: int, module: str | None, target: str, conditions: str = ""
 ) -> Mapping[str, object]:
     """A counterexample, in the terms of the templates.
 
@@ -89,7 +89,7 @@ def counterexample_of(
         number: Which it is on the page.
         module: Where its operations can be imported from; None for a user's function.
         target: Whose it is, as the command takes it.
-        domains: The arguments with which a replay is told where those of a function lie.
+        conditions: The arguments that a replay needs besides.
     """
     found, program = one.found, one.found.program
     first = first_wrong(one.traced)
@@ -98,7 +98,7 @@ def counterexample_of(
         if module is not None:
             texts.append((f"Python, with {module}", snippet(program, module)))
         texts.append(("JSON", program.to_json()))
-        command = replay_command("-", plain(target), domains)
+        command = replay_command("-", plain(target), conditions)
         texts.append(("shell, to replay it", f"{command} <<'END'\n{program.to_json()}\nEND"))
     said = ""
     if first is not None:

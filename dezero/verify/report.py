@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -40,7 +42,8 @@ class Report:
         claims: What the target does not claim.
         known: What the target is known to do wrong.
         others: The counterexamples of other causes, if the campaign went on behind the first.
-        domains: The arguments with which a replay is told where those of a function lie.
+        conditions: The arguments that a replay needs besides: where those of a function lie, and the
+            limits of a port.
     """
 
     target: str
@@ -54,7 +57,13 @@ class Report:
     claims: Claims = field(default_factory=Claims)
     known: Sequence[KnownFailure] = ()
     others: Sequence[Counterexample] = ()
-    domains: str = ""
+    conditions: str = ""
+
+    @property
+    def counterexamples(self) -> list[Counterexample]:
+        """The first, if there is any, and those of other causes."""
+        first = self.tally.counterexample
+        return [] if first is None else [first, *self.others]
 
     @property
     def passing(self) -> list[KnownFailure]:
@@ -254,7 +263,6 @@ def to_json(report: Report) -> str:
 
 def to_junit(report: Report) -> str:
     """A test case for each law, as JUnit XML."""
-    found = report.tally.counterexample
     suite = ElementTree.Element(
         "testsuite", name=f"dezero verify {report.target}", time=f"{report.tally.elapsed:.3f}"
     )
@@ -263,9 +271,11 @@ def to_junit(report: Report) -> str:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"dezero.{report.target}", name=name, time=seconds
         )
-        if found is not None and found.law == name:
-            failure = ElementTree.SubElement(case, "failure", message=found.broken.what)
-            failure.text = explain(report, found)
+        found = [one for one in report.counterexamples if one.law == name]
+        if found:
+            message = "; ".join(one.broken.what for one in found)
+            failure = ElementTree.SubElement(case, "failure", message=message)
+            failure.text = "\n".join(explain(report, one) for one in found)
         elif not report.tally.held[name]:
             ElementTree.SubElement(case, "skipped", message="never held: it was not reached")
     skipped = [(name, "not claimed") for name in report.claims.not_claimed]
@@ -296,19 +306,32 @@ def to_markdown(report: Report) -> str:
         for name in report.laws
     ]
     lines = [
-        f"## dezero verify {report.target}: {report.verdict}",
+        f"## dezero verify {_within_markdown(report.target)}: {report.verdict}",
         "",
-        summary(report),
+        _fenced(summary(report)),
         "",
         "| law | says | held | unresolved |",
         "|---|---|--:|--:|",
         *rows,
     ]
     if report.claims.not_claimed:
-        lines += ["", f"Not claimed, and so not verified: {', '.join(report.claims.not_claimed)}."]
-    if tally.counterexample is not None:
-        lines += ["", "```", explain(report, tally.counterexample).rstrip(), "```"]
+        not_claimed = ", ".join(map(_within_markdown, report.claims.not_claimed))
+        lines += ["", f"Not claimed, and so not verified: {not_claimed}."]
+    for found in report.counterexamples:
+        lines += ["", _fenced(explain(report, found).rstrip())]
     return printable("\n".join(lines) + "\n")
+
+
+def _fenced(text: str) -> str:
+    """A text as a block of code, which nothing in it can end."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _within_markdown(text: str) -> str:
+    """A text of a target in a line of Markdown: as text and nothing else."""
+    return re.sub(r"([\\`*_\[\]<>&|~])", r"\\\1", " ".join(text.split()))
 
 
 _COLORS = {"held": "brightgreen", "counterexample": "red"}
@@ -392,20 +415,21 @@ def explain(report: Report, found: Counterexample, saved: Path | None = None) ->
     lines += ["", f"Seed {found.seed}. To see it again:"]
     if program is not None:
         where = "" if saved else "   (FILE: the JSON above)"
-        lines.append(f"  {replay_command(place, report.target, report.domains)}{where}")
+        lines.append(f"  {replay_command(place, report.target, report.conditions)}{where}")
     lines.append(f"  dezero verify {report.again}")
     return printable("\n".join(lines) + "\n")
 
 
-def replay_command(file: str, target: str, domains: str = "") -> str:
+def replay_command(file: str, target: str, conditions: str = "") -> str:
     """The command that holds a target against the laws on the program in a file.
 
     Args:
         file: Its name; ``-`` for standard input.
         target: The target, as the command takes it.
-        domains: The arguments that say where those of a function lie.
+        conditions: The arguments that it needs besides.
     """
-    return " ".join(["dezero replay", *([domains] if domains else []), file, target])
+    words = ["dezero replay", *([conditions] if conditions else []), shlex.quote(file), target]
+    return " ".join(words)
 
 
 def _count(n: int, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,9 @@ from dezero.verify.target import TargetError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # it may have no letters for what a target is called
+            stream.reconfigure(errors="backslashreplace")
     given, port = _parted(sys.argv[1:] if arguments is None else arguments)
     given = domains_joined(given)
     options = _parser().parse_args(given)
@@ -42,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().print_help()
         return USAGE
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        print(end="", flush=True)  # here and not at the end: who read it may have gone
+        return code
     except (UsageError, TargetError, ProgramError) as error:
         print(f"dezero: {error}", file=sys.stderr)
         return USAGE

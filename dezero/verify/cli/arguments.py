@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
 
 from dezero.contract import interval
 from dezero.utils import whole_file
@@ -20,6 +24,13 @@ HELD, COUNTEREXAMPLE, USAGE, NOT_STARTED, NOTHING_RAN = 0, 1, 2, 3, 5
 
 AddCommand: TypeAlias = Callable[..., argparse.ArgumentParser]
 """What makes the parser of a new command: takes its name, and what `argparse.ArgumentParser` does."""
+
+
+File: TypeAlias = tuple[Path | None, Callable[[], str]]
+"""A file to write, if it was asked for, and what makes its text."""
+
+START_LIMIT, PROGRAM_LIMIT = 10.0, 2.0
+"""How many seconds a port has to start, and for a program, by default."""
 
 
 class UsageError(Exception):
@@ -58,6 +69,12 @@ def duration(text: str) -> float:
     return float(matched[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[matched[2]]
 
 
+def duration_text(seconds: float) -> str:
+    """What `duration` reads as so many seconds."""
+    unit, size = ("s", 1) if seconds < 10**6 else ("h", 3600)
+    return f"{np.format_float_positional(seconds / size, trim='-')}{unit}"
+
+
 def names(text: str) -> list[str]:
     """Names, separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -78,7 +95,10 @@ def domain(text: str) -> Given:
         domain = interval(float(low or "-inf"), float(high or "inf"))
         if not _:
             return domain
-        return domain, tuple(int(n) for n in shape.split(",") if n.strip())
+        sizes = tuple(int(n) for n in shape.split(",") if n.strip())
+        if min(sizes, default=0) < 0:
+            raise ValueError("a size is negative")
+        return domain, sizes
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no domain ({error}); expected LOW:HIGH or LOW:HIGH@SHAPE, as in -1:1@2,3"
@@ -98,7 +118,8 @@ def write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            file.write(text.encode())
+            # Half of a surrogate pair may be in the name of a target, or in what it says.
+            file.write(text.encode(errors="backslashreplace"))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -107,6 +128,54 @@ def write_if(path: Path | None, text: Callable[[], str]) -> None:
     """Writes a file if it was asked for."""
     if path is not None:
         write(path, text())
+
+
+@contextmanager
+def written(files: Iterable[File]) -> Generator[None]:
+    """Writes files, each on its own, before what stands within is done.
+
+    Raises:
+        UsageError: Behind that: what could not be written.
+    """
+    errors: list[str] = []
+    for path, text in files:
+        try:
+            write_if(path, text)
+        except UsageError as error:
+            errors.append(str(error))
+    yield
+    if errors:
+        raise UsageError("; ".join(errors))
+
+
+def expect_writable(*paths: Path | None, folder: Path | None = None) -> None:
+    """Raises UsageError if files cannot be written, so far as that can be seen beforehand.
+
+    Args:
+        paths: The files that were asked for.
+        folder: A folder that files will be written to, if one was asked for.
+    """
+    for path in (*paths, folder):
+        try:
+            if path is not None:
+                _expect_place(path, is_folder=path is folder)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _expect_place(path: Path, *, is_folder: bool) -> None:
+    """Raises UsageError or OSError unless there is a place for a file, or for a folder."""
+    if not is_folder and path.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a folder")
+    if not is_folder and path.exists() and not path.is_file():
+        return  # a device or a pipe
+    place = path.resolve()  # behind a link, as it is written
+    above = (place, *place.parents) if is_folder else place.parents
+    there = next(parent for parent in above if parent.exists())
+    if not there.is_dir():
+        raise UsageError(f"{path} cannot be written: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} cannot be written: {there} is not writable")
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Mapping[str, Json]]) -> None:
@@ -159,13 +228,22 @@ def add_reports(parser: argparse.ArgumentParser, *kinds: str) -> None:
         parser.add_argument(f"--{kind}", type=Path, metavar="F", help=help)
 
 
+def report_files(options: argparse.Namespace) -> list[Path | None]:
+    """The file of each kind of report; None where it was not asked for."""
+    return [getattr(options, kind) for kind in REPORTS]
+
+
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """The time limits of a port."""
     parser.add_argument(
-        "--start-limit", type=duration, default=10.0, metavar="T", help="of a port (default 10s)"
+        "--start-limit", type=duration, default=START_LIMIT, metavar="T", help="of a port (default 10s)"
     )
     parser.add_argument(
-        "--program-limit", type=duration, default=2.0, metavar="T", help="of a port (default 2s)"
+        "--program-limit",
+        type=duration,
+        default=PROGRAM_LIMIT,
+        metavar="T",
+        help="of a port (default 2s)",
     )
 
 
@@ -200,6 +278,22 @@ def domains_again(options: argparse.Namespace) -> list[str]:
         end = "" if shape is None else "@" + ",".join(map(str, shape))
         parts += ["--domain", f"{_bound(domain.low)}:{_bound(domain.high)}{end}"]
     return parts
+
+
+def limits_again(options: argparse.Namespace) -> list[str]:
+    """The arguments that give a port the same limits again, if they are not the usual ones."""
+    parts: list[str] = []
+    if options.port:
+        for name, usual in (("start_limit", START_LIMIT), ("program_limit", PROGRAM_LIMIT)):
+            seconds: float = getattr(options, name)
+            if seconds != usual:
+                parts += ["--" + name.replace("_", "-"), duration_text(seconds)]
+    return parts
+
+
+def conditions_again(options: argparse.Namespace) -> list[str]:
+    """The arguments that verify and replay share: where a function's domains lie, a port's limits."""
+    return [*domains_again(options), *limits_again(options)]
 
 
 def _bound(number: float) -> str:

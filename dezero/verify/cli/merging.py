@@ -25,7 +25,7 @@ from dezero.verify.report import Report
 from dezero.verify.target import contract_of
 
 SAME = (
-    "target", "module", "domains", "again", "seed", "n_stretches", "keep_going", "floor",
+    "target", "module", "conditions", "again", "seed", "n_stretches", "keep_going", "floor",
     "profile", "lacking", "not_claimed", "known",
 )  # fmt: skip
 """What must be the same in all parts."""
@@ -49,15 +49,16 @@ def define(add: AddCommand) -> None:
 
 def _merge(options: argparse.Namespace) -> int:
     files: list[Path] = options.files
+    arguments.expect_writable(*arguments.report_files(options))
     try:
         made = merged([read(path) for path in dict.fromkeys(files)])
     except DecodedError as error:
         raise UsageError(str(error)) from None
-    print(report.summary(made))
-    if made.tally.counterexample is not None:
-        print()
-        print(report.explain(made, made.tally.counterexample), end="")
-    verifying.write_reports(options, made, {}, lambda: shown_of(made))
+    with arguments.written(verifying.reports(options, made, {}, lambda: shown_of(made))):
+        print(report.summary(made))
+        for found in made.counterexamples:
+            print()
+            print(report.explain(made, found), end="")
     return made.exit_code
 
 
@@ -200,5 +201,5 @@ def _report(
         claims,
         [stretches.known_of(row) for row in at.rows("known")],
         stretches.causes(parts)[1:] if keep_going else [],
-        at.text("domains"),
+        at.text("conditions"),
     )

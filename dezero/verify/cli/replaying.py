@@ -14,7 +14,7 @@ from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageE
 from dezero.verify.cli.targets import Chosen
 from dezero.verify.diagrams import picture
 from dezero.verify.laws import LAWS
-from dezero.verify.program import Json, Program, ProgramError
+from dezero.verify.program import MAX_BYTES, Json, Program, ProgramError
 from dezero.verify.trial import Broken, Unresolved
 
 
@@ -96,7 +96,7 @@ def _replayed(program: Program, target: Chosen) -> int:
 
 def _program_in(text: str) -> str:
     """The program's own JSON: also out of a counterexample, where it stands under "program"."""
-    if len(text) < 10**6:
+    if len(text) <= MAX_BYTES:
         try:
             decoded = cast(Json, json.loads(text))  # JSON and nothing else
         except (ValueError, RecursionError):

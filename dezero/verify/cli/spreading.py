@@ -218,7 +218,7 @@ def shard_to_dict(
         "known": [known_to_list(failure) for failure in made.known],
         "again": made.again,
         "module": made.module,
-        "domains": made.domains,
+        "conditions": made.conditions,
         "floor": None if floor is None else list[Json](floor),
         "stretches": {str(number): stretches.to_dict(tally) for number, tally in done.items()},
         "standing": stretches.to_dict(standing),

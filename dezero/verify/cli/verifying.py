@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dezero.contract import Contract
 from dezero.verify import campaign, html_report, report, stretches
-from dezero.verify.campaign import Plan, Tally
+from dezero.verify.campaign import Counterexample, Plan, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.cli import arguments, corpora, spreading, standards, targets
-from dezero.verify.cli.arguments import AddCommand, UsageError
+from dezero.verify.cli.arguments import AddCommand, File, UsageError
 from dezero.verify.cli.progress import shown
 from dezero.verify.coverage import FLOOR_FROM
 from dezero.verify.databases import DatabaseError, Databases
@@ -42,8 +44,8 @@ def define(add: AddCommand) -> None:
         "verify",
         help="hold a target against the laws, on random programs",
         description="Hold a target against the laws, on random programs. "
-        "Exit codes: 0 all held, 1 a counterexample (or too much unresolved), 2 wrong usage, "
-        "3 the target did not start, 5 nothing ran.",
+        "Exit codes: 0 all held, 1 a counterexample (or too much unresolved), 2 wrong usage (or a file "
+        "that cannot be written), 3 the target did not start, 5 nothing ran.",
         usage="%(prog)s [options] [TARGET]\n       %(prog)s [options] -- COMMAND ...",
     )
     add_arguments(verify)
@@ -87,7 +89,9 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
         "folder, redis://host:6379, or github:owner/repository, which is only read",
     )
     arguments.add_reports(verify)
-    verify.add_argument("--save", type=Path, metavar="DIR", help="write counterexamples to a folder")
+    verify.add_argument(
+        "--save", type=Path, metavar="DIR", help="write the programs of counterexamples to a folder"
+    )
     standards.define(verify)
     verify.add_argument(
         "--corpus", type=Path, metavar="DIR", help="on the programs of a corpus, instead of random ones"
@@ -97,6 +101,9 @@ def add_arguments(verify: argparse.ArgumentParser) -> None:
 
 def _verify(options: argparse.Namespace) -> int:
     corpora.refuse_others(options)
+    arguments.expect_writable(
+        *arguments.report_files(options), options.certificates, folder=options.save
+    )
     with targets.port(options) as port:
         return _verified(options, *claiming(options, port))
 
@@ -151,40 +158,55 @@ def _verified(options: argparse.Namespace, target: targets.Chosen, claims: Claim
         claims,
         plan.known,
         stretches.causes(parts)[1:] if options.keep_going else (),
-        shlex.join(arguments.domains_again(options)),
+        shlex.join(arguments.conditions_again(options)),
     )
-    if databases is not None:
-        _store(databases, made)
-    saved = _save(options.save, made)
+    more = spreading.shard_to_dict(options, made, plan, floor_of(options, plan), parts, standing)
+    with arguments.written(
+        [
+            *_saved(options.save, made),
+            *reports(options, made, more, lambda: _shown(made, target)),
+            (options.certificates, lambda: "".join(proved)),
+        ]
+    ):
+        try:
+            _say(made, target, options.save)
+        finally:  # also where nobody reads it
+            if databases is not None:
+                _store(databases, made)
+    return made.exit_code
+
+
+def _say(made: Report, target: targets.Chosen, folder: Path | None) -> None:
+    """What a campaign found, for the terminal.
+
+    Args:
+        made: The campaign.
+        target: What was verified.
+        folder: Where counterexamples are saved, if they are.
+    """
     print(report.summary(made))
     if isinstance(target.engine, OpaqueEngine):
         kind = "port" if isinstance(target.engine, PortEngine) else "peer"
         print(f"{kind}: {target.engine.who}")
-        print(f"not claimed: {', '.join(claims.not_claimed)}")
-        if tally.conventions:
-            counts = (f"{op} {n}" for op, n in tally.conventions.items())
+        print(f"not claimed: {', '.join(made.claims.not_claimed)}")
+        if made.tally.conventions:
+            counts = (f"{op} {n}" for op, n in made.tally.conventions.items())
             print(f"not judged at kinks, where it has a convention of its own: {', '.join(counts)}")
-    if tally.counterexample is not None:
+    for found in made.counterexamples:
         print()
-        print(report.explain(made, tally.counterexample, saved), end="")
-        print(targets.last_words(tally.counterexample.broken.__cause__), end="")
-    write_reports(
-        options,
-        made,
-        spreading.shard_to_dict(options, made, plan, floor_of(options, plan), parts, standing),
-        lambda: _shown(made, target),
-    )
-    arguments.write_if(options.certificates, lambda: "".join(proved))
-    return made.exit_code
+        print(report.explain(made, found, _place(folder, made, found)), end="")
+        if folder is not None and found.program is None:
+            print("\nNo program shows it, so none is saved.")
+        print(targets.last_words(found.broken.__cause__), end="")
 
 
-def write_reports(
+def reports(
     options: argparse.Namespace,
     made: Report,
     more: Mapping[str, Json],
     shown: Callable[[], Sequence[Shown]],
-) -> None:
-    """Writes the reports that were asked for.
+) -> list[File]:
+    """The reports that were asked for, as files to write.
 
     Args:
         options: Those of the command.
@@ -193,21 +215,16 @@ def write_reports(
         shown: The counterexamples, as the page shows them.
     """
 
-    def to_json(made: Report) -> str:
+    def to_json() -> str:
         return json.dumps({**report.to_dict(made), **more}, indent=1, ensure_ascii=False) + "\n"
 
-    def to_html(made: Report) -> str:
-        return html_report.to_html(made, shown())
-
-    for path, text in (
+    return [
         (options.json, to_json),
-        (options.junit, report.to_junit),
-        (options.markdown, report.to_markdown),
-        (options.badge, report.to_badge),
-        (options.html, to_html),
-    ):
-        if path is not None:
-            arguments.write(path, text(made))
+        (options.junit, lambda: report.to_junit(made)),
+        (options.markdown, lambda: report.to_markdown(made)),
+        (options.badge, lambda: report.to_badge(made)),
+        (options.html, lambda: html_report.to_html(made, shown())),
+    ]
 
 
 def _shown(made: Report, target: targets.Chosen) -> list[Shown]:
@@ -282,15 +299,16 @@ def _again(options: argparse.Namespace, seed: int, examples: int | None = None) 
         value = getattr(options, name)
         if value is not None and value != usual.get(name):
             parts += [f"--{name}", str(value)]
-    for name in ("certify", "keep_going"):
-        if getattr(options, name):
-            parts.append("--" + name.replace("_", "-"))
+    if options.certify or options.certificates:
+        parts.append("--certify")
+    if options.keep_going:
+        parts.append("--keep-going")
     if options.known_failures:
         parts += ["--known-failures", str(options.known_failures)]
     for name in ("laws", "ops"):
         if getattr(options, name):
             parts += [f"--{name}", ",".join(getattr(options, name))]
-    parts += arguments.domains_again(options)
+    parts += arguments.conditions_again(options)
     return shlex.join(parts + (["--", *options.port] if options.port else []))
 
 
@@ -304,8 +322,8 @@ def _databases(options: argparse.Namespace, target: targets.Chosen) -> Databases
 
 def _store(databases: Databases, made: Report) -> None:
     """Stores the counterexamples; says what of the databases was passed over."""
-    found = [one for one in (made.tally.counterexample, *made.others) if one is not None]
-    for failure in databases.store(one.program for one in found if one.program is not None):
+    found = [one.program for one in made.counterexamples if one.program is not None]
+    for failure in databases.store(found):
         print(f"dezero: {failure}", file=sys.stderr)
     if databases.malformed:
         n = databases.malformed
@@ -313,18 +331,19 @@ def _store(databases: Databases, made: Report) -> None:
         print(f"dezero: {said}", file=sys.stderr)
 
 
-def _save(folder: Path | None, made: Report) -> Path | None:
-    """Writes the counterexamples to a folder; their file names follow from what they are.
+def _saved(folder: Path | None, made: Report) -> list[File]:
+    """The counterexamples, as files to write to a folder."""
 
-    Returns:
-        Where the first is.
-    """
-    first = made.tally.counterexample
-    if folder is None or first is None:
+    def text(found: Counterexample) -> str:
+        return json.dumps(report.counterexample_to_dict(found), indent=1) + "\n"
+
+    return [(_place(folder, made, one), partial(text, one)) for one in made.counterexamples]
+
+
+def _place(folder: Path | None, made: Report, found: Counterexample) -> Path | None:
+    """Where a counterexample is saved: its name follows from what it is, and of which target."""
+    if folder is None or found.program is None:
         return None
-    paths: list[Path] = []
-    for number, found in enumerate((first, *made.others)):
-        end = f"-{number}" if number else ""
-        paths.append(folder / f"{found.law}-seed-{found.seed}{end}.json")
-        arguments.write(paths[-1], json.dumps(report.counterexample_to_dict(found), indent=1) + "\n")
-    return paths[0]
+    told = f"{made.target}\n{found.program.to_json()}".encode(errors="backslashreplace")
+    digest = hashlib.sha256(told).hexdigest()[:8]
+    return folder / f"{found.law}-seed-{found.seed}-{digest}.json"
