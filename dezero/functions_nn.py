@@ -161,11 +161,11 @@ def embed_id(x: Operand, W: Operand) -> Variable:
         TypeError: x holds no integers.
         IndexError: One of them is not within 0 … V - 1.
     """
-    rows, W = _array("embed_id", "x", x), operand("embed_id", "W", W)
-    if not W.ndim:
+    rows, table = _array("embed_id", "x", x), operand("embed_id", "W", W)
+    if not table.ndim:
         raise ValueError("embed_id: W has shape (); expected (V, D)")
-    _check_integers("embed_id", "x", rows, "row", W.shape[0])
-    return EmbedID(rows)(W)
+    _check_integers("embed_id", "x", rows, "row", len(table))
+    return EmbedID(rows)(table)
 
 
 # ---------------------------------------------------------------------------------------- Activations

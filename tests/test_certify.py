@@ -11,7 +11,7 @@ import pytest
 
 from dezero.functions import Sin
 from dezero.verify import cli
-from dezero.verify.faults import Fault, planted, scaled
+from dezero.verify.faults import FAULTS, Fault, planted, scaled
 from dezero.verify.laws import LAWS
 from dezero.verify.program import Program, Step
 from dezero.verify.strength import trial
@@ -100,3 +100,10 @@ def test_a_value_is_accused_only_if_balls_agree() -> None:
     guilty.__dict__["run"] = replace(guilty.run, values=[guilty.run.values[0], found + 1e-9])
     with pytest.raises(Broken, match="value 1, of step 0"):
         LAWS["value"].check(guilty)
+
+
+def test_certificates_are_asked_for_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with planted(FAULTS["sin_factor"]):
+        options = ["--seed", "1", "--ops", "sin,add", "--laws", "gradient"]
+        assert cli.main(["verify", *options, "--certificates", str(tmp_path / "c.jsonl")]) == 1
+    assert "dezero verify dezero --seed 1 --certify " in capsys.readouterr().out
