@@ -49,7 +49,7 @@ OF_100 = (*COMMAND, "--examples", "100", "--stretch", "30")
 def timeless(decoded: Json) -> Json:
     """Decoded JSON without what differs from run to run: how long things took."""
     if isinstance(decoded, dict):
-        timed = ("seconds", "examples_per_second", "elapsed", "cost")
+        timed = ("seconds", "examples_per_second", "elapsed", "cost", "sha256")
         return {k: timeless(v) for k, v in decoded.items() if k not in timed}
     return [timeless(x) for x in decoded] if isinstance(decoded, list) else decoded
 

@@ -76,7 +76,7 @@ class Law:
             message = f"{trial.engine.name} would end the process: {error!r}"
             raise RuntimeError(message) from None
 
-    def _is_excused(self, trial: Trial[Any], broken: Broken) -> bool:
+    def _is_excused(self, trial: Trial[Any], broken: Broken) -> bool:  # of any engine
         wider = trial.wider_to_excuse(broken.margin)
         if wider is not None:
             try:
