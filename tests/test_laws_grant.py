@@ -690,3 +690,38 @@ def test_a_product_of_the_hessian_of_another_shape_is_wrong() -> None:
     with pytest.raises(Broken, match="the product of the Hessian with a vector, for input 0") as caught:
         LAWS["second_order"].hold(Trial(Stretched(), CUBED))
     assert (caught.value.expected, caught.value.found) == ("shape (2,)", "shape (1, 2)")
+
+
+class Overwriting(DezeroEngine):
+    """A square leaves zeros in its operand."""
+
+    def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+        y = super().apply(step, operands)
+        if step.op == "square":
+            operands[0].data[...] = 0.0
+        return y
+
+
+def test_what_an_engine_was_given_is_as_it_was() -> None:
+    program = Program((A, B), (Step("square", (1,)), Step("add", (2, 0))), (3,), (SEED,))
+    with pytest.raises(Broken, match="input 1 after backward") as caught:
+        LAWS["isolation"].hold(Trial(Overwriting(), program))
+    assert caught.value.what == "input 1 after backward"
+    assert (caught.value.expected, caught.value.found) == (str(B.tolist()), str([0.0] * B.size))
+
+
+@pytest.mark.parametrize("by_oracle", [True, False])
+def test_lost_digits_excuse_what_an_oracle_says_and_nothing_else(by_oracle: bool) -> None:
+    def broken(trial: Trial[Any]) -> None:
+        raise Broken("it")
+
+    law = laws.Law("it", broken, by_oracle)
+    with pytest.raises(Unresolved if by_oracle else Broken):
+        law.hold(Trial(Naive(), _beside_one(-17.0)))
+    with pytest.raises(Broken):
+        law.hold(Trial(DezeroEngine(), _beside_one(-17.0)))
+
+
+def test_the_laws_that_ask_an_oracle() -> None:
+    asking = {name for name, law in LAWS.items() if law.by_oracle}
+    assert asking == {"value", "gradient", "kink", "second_order"}

@@ -297,14 +297,23 @@ UNFIT: dict[str, Callable[[Any], object]] = {
     "deconv2d: b": lambda bad: F.deconv2d(PICTURE, KERNEL, bad),
     "dropout: dropout_ratio": lambda bad: F.dropout(X, bad),
     "dropout: x": lambda bad: F.dropout(bad),
+    "embed_id: W": lambda bad: F.embed_id(np.array([0]), bad),
     "embed_id: x": lambda bad: F.embed_id(bad, X),
     "gelu: x": lambda bad: F.gelu(bad),
     "huber: delta": lambda bad: F.huber(X, X, bad),
     "huber: x0": lambda bad: F.huber(bad, X),
     "huber: x1": lambda bad: F.huber(X, bad),
+    "layer_norm: beta": lambda bad: F.layer_norm(X, ONE, bad),
     "layer_norm: eps": lambda bad: F.layer_norm(X, ONE, ONE, bad),
+    "layer_norm: gamma": lambda bad: F.layer_norm(X, bad, ONE),
     "layer_norm: x": lambda bad: F.layer_norm(bad, ONE, ONE),
     "leaky_relu: slope": lambda bad: F.leaky_relu(X, bad),
+    "linear: b": lambda bad: F.linear(X, X, bad),
+    "lstm_cell: c": lambda bad: F.lstm_cell(X, X, X, X, bad),
+    "lstm_cell: f": lambda bad: F.lstm_cell(bad, X, X, X, X),
+    "lstm_cell: i": lambda bad: F.lstm_cell(X, bad, X, X, X),
+    "lstm_cell: o": lambda bad: F.lstm_cell(X, X, bad, X, X),
+    "lstm_cell: u": lambda bad: F.lstm_cell(X, X, X, bad, X),
     "mean_squared_error: x0": lambda bad: F.mean_squared_error(bad, X),
     "mean_squared_error: x1": lambda bad: F.mean_squared_error(X, bad),
     "Pooling2DGrad: gy": lambda bad: F.Pooling2DGrad(1)(bad, PICTURE),
@@ -332,7 +341,9 @@ def test_what_is_unfit_is_named_by_function_and_argument(who: str) -> None:
 
 MASK, LABELS = np.ones(2, bool), np.array([0])
 UNFIT_FOR_A_CLASS: dict[str, Callable[[Any], object]] = {
+    "BatchNorm, batch_norm: beta": lambda bad: F.BatchNorm()(X, ONE, bad),
     "BatchNorm, batch_norm: eps": lambda bad: F.BatchNorm(bad),
+    "BatchNorm, batch_norm: gamma": lambda bad: F.BatchNorm()(X, bad, ONE),
     "BatchNorm, batch_norm: x": lambda bad: F.BatchNorm()(bad, ONE, ONE),
     "BinaryCrossEntropy, binary_cross_entropy: p": lambda bad: F.BinaryCrossEntropy()(bad, ONE),
     "Dropout, dropout: dropout_ratio": lambda bad: F.Dropout(MASK, bad),
@@ -428,3 +439,14 @@ def test_the_shape_of_what_was_not_saved_has_its_element_type() -> None:
         x = graph.Variable(np.ones((2, 3), dtype))
         stands = graph.VARIABLES.operand(x.node, None)
         assert (stands.shape, stands.dtype) == ((2, 3), np.dtype(dtype))
+
+
+@pytest.mark.parametrize("wide", range(3))
+def test_a_normalisation_is_in_the_widest_type_of_its_operands(wide: int) -> None:
+    x, gamma, beta = (
+        np.asarray(a, np.float32 if i == wide else np.float16) for i, a in enumerate((X, ONE, ONE))
+    )
+    assert F.BatchNorm()(x, gamma, beta).dtype == np.float32
+    assert F.layer_norm(x, gamma, beta).dtype == np.float32
+    with core.test_mode():
+        assert F.batch_norm(x, gamma, beta, ONE, ONE).dtype == np.float32

@@ -207,6 +207,64 @@ def test_the_ladders_have_no_step_in_common() -> None:
     assert asked(-1) == pytest.approx([-h for h in reversed(steps_of(0.1))], rel=1e-14)
 
 
+def test_the_shortest_step_is_looked_at_twice() -> None:
+    """By the ladder, and by who asks whether the function is smooth there, and at twice the step."""
+    for bound, first in ((math.inf, 0.5), (0.01, 0.9 * 0.01)):
+        at: list[float] = []
+
+        def f(t: float, at: list[float] = at) -> float:
+            at.append(t)
+            return t
+
+        ladders(f, bound)
+        assert [at.count(first / 2.0**k) for k in (5, 6, 7)] == [1, 2, 2]
+        assert [at.count(-first / 2.0**k) for k in (5, 6, 7)] == [1, 2, 2]
+
+
+def test_the_noise_is_four_deviations_read_off_fourth_differences() -> None:
+    at: list[float] = []
+
+    def of(t: float) -> float:
+        at.append(t)
+        return float(len(at) == 5)  # 1 in the middle: of it the fourth differences are 1, -4, 6, -4, 1
+
+    assert oracles.noise_of(of, math.inf) == pytest.approx(4 * math.sqrt(14 / 70), rel=1e-14)
+    assert at == pytest.approx([k * 1e-6 for k in range(-4, 5)], rel=1e-14)
+    at.clear()
+    oracles.noise_of(of, 1e-6)
+    assert at == pytest.approx([k * 5e-8 for k in range(-4, 5)], rel=1e-14)
+    assert oracles.noise_of(lambda t: math.nan, math.inf) == 0.0
+    assert oracles.noise_of(lambda t: math.inf, math.inf) == 0.0
+
+
+def is_smooth(near: float, far: float, middle: float = 0.0, noise: float = 0.0) -> bool:
+    """Of a function that is ``near`` at ±1, ``far`` at ±2, but for signs, and ``middle`` at 0."""
+    there = {0.0: middle, 1.0: near, -1.0: near, 2.0: far, -2.0: far}
+    return oracles.is_smooth(there.__getitem__, 1.0, noise)
+
+
+def test_a_smooth_function_bends_by_a_quarter_for_half_the_step() -> None:
+    assert is_smooth(1.0, 4.0)
+    assert is_smooth(0.399, 1.0)
+    assert not is_smooth(0.401, 1.0)
+    assert is_smooth(-0.399, 1.0)
+    assert not is_smooth(-0.401, 1.0)
+    assert is_smooth(1.399, 2.0, middle=1.0)
+    assert not is_smooth(1.401, 2.0, middle=1.0)
+    assert not is_smooth(math.nan, 1.0)
+    one = np.array([1.0])
+    up = [float(one[0] + k * EPSILON) for k in range(20)]
+    assert is_smooth(up[15], 1.0, middle=1.0)  # 30 roundings for 32
+    assert not is_smooth(up[17], 1.0, middle=1.0)  # 34 roundings
+    assert is_smooth(15.9e-3, 0.0, noise=1e-3)  # 31.8 noises for 32
+    assert not is_smooth(16.1e-3, 0.0, noise=1e-3)
+
+
+def test_what_is_not_smooth_is_not_resolved_and_keeps_its_estimate() -> None:
+    found = ladders(lambda t: math.exp(-((t / 1e-4) ** 2)))
+    assert (found.value, found.resolved) == (0.0, False)
+
+
 def test_a_bound_shortens_both_ladders() -> None:
     expected = sorted(
         [0.9 * 0.01 / 2.0**k for k in range(8)] + [0.71 * 0.01 / 1.7**k for k in range(8)]
@@ -239,6 +297,20 @@ def test_the_rounding_of_values_is_carried_into_the_error() -> None:
     above, noise = (28 * 1.7**k / 0.083 for k in (3, 4))
     for side in (1, -1):
         is_resolved(ladders(lambda t: 7.0, side=side), 0.0, (1.7 * noise + above) / 0.7 * EPSILON)
+
+
+def always_noisy(f: Callable[[float], float], bound: float) -> float:
+    return 1e-9
+
+
+def test_noise_is_carried_as_rounding_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But it does not count for what is resolved."""
+    monkeypatch.setattr(oracles, "noise_of", always_noisy)
+    above, noise = ((14 * EPSILON + 1e-9) * 1.7**k / 0.415 for k in (3, 4))
+    found = ladders(lambda t: 7.0)
+    assert found.error == pytest.approx((2.89 * noise + above) / 1.89, rel=1e-12)
+    assert not found.resolved
+    assert ladders(lambda t: 7.0 + t).resolved
 
 
 def test_the_noise_of_a_function_is_carried_into_the_error() -> None:

@@ -347,7 +347,7 @@ def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0)
     Source: C. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
     if side == 0:
-        noise = _noise(f, bound)
+        noise = noise_of(f, bound)
 
         def central(h: float) -> tuple[float, float]:
             right, left = f(h), f(-h)
@@ -355,7 +355,7 @@ def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0)
 
         estimate = _two_ladders(central, 0.5, bound, 2, noise)
         shortest = min(0.5, 0.9 * bound) / 2.0 ** (_LEVELS - 1)
-        return estimate if _is_smooth(f, shortest, noise) else replace(estimate, resolved=False)
+        return estimate if is_smooth(f, shortest, noise) else replace(estimate, resolved=False)
 
     at_zero = f(0.0)
 
@@ -366,7 +366,7 @@ def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0)
     return _two_ladders(one_way, 0.1, bound, 1)
 
 
-def _noise(f: Callable[[float], float], bound: float) -> float:
+def noise_of(f: Callable[[float], float], bound: float) -> float:
     """How far values of f may lie from those of a smooth function, by what is rounded inside of it.
 
     Four standard deviations, from the fourth differences of values that are close together.
@@ -381,7 +381,7 @@ def _noise(f: Callable[[float], float], bound: float) -> float:
     return noise if math.isfinite(noise) else 0.0
 
 
-def _is_smooth(f: Callable[[float], float], h: float, noise: float) -> bool:
+def is_smooth(f: Callable[[float], float], h: float, noise: float) -> bool:
     """Whether f(h) + f(-h) - 2 f(0) is a quarter of that for 2h, as for smooth functions, or less."""
     middle = f(0.0)
 
