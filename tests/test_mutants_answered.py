@@ -450,3 +450,17 @@ def test_a_normalisation_is_in_the_widest_type_of_its_operands(wide: int) -> Non
     assert F.layer_norm(x, gamma, beta).dtype == np.float32
     with core.test_mode():
         assert F.batch_norm(x, gamma, beta, ONE, ONE).dtype == np.float32
+
+
+@pytest.mark.parametrize(("one", "other"), [(np.float16, np.float32), (np.float32, np.float64)])
+def test_a_loss_is_in_the_widest_type_of_its_operands(one: Any, other: Any) -> None:
+    a, b = np.full((2, 2), 0.5, one), np.full((2, 2), 0.25, other)
+    for loss in (
+        F.binary_cross_entropy,
+        F.sigmoid_cross_entropy,
+        F.mean_squared_error,
+        F.huber,
+    ):
+        assert loss(a, b).dtype == loss(b, a).dtype == other
+        assert loss(a, a).dtype == one
+    assert F.softmax_cross_entropy(a, np.array([0, 1])).dtype == one

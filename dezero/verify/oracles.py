@@ -38,7 +38,9 @@ __all__ = [
     "enclose_root",
     "enclose_second",
     "enclose_values",
+    "is_smooth",
     "ladders",
+    "noise_of",
     "one_sided",
     "root",
 ]
