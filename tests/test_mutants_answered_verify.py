@@ -263,6 +263,7 @@ def test_a_smooth_function_bends_by_a_quarter_for_half_the_step() -> None:
 def test_what_is_not_smooth_is_not_resolved_and_keeps_its_estimate() -> None:
     found = ladders(lambda t: math.exp(-((t / 1e-4) ** 2)))
     assert (found.value, found.resolved) == (0.0, False)
+    assert ladders(lambda t: math.nan).resolved is False
 
 
 def test_a_bound_shortens_both_ladders() -> None:
