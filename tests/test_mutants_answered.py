@@ -464,3 +464,10 @@ def test_a_loss_is_in_the_widest_type_of_its_operands(one: Any, other: Any) -> N
         assert loss(a, b).dtype == loss(b, a).dtype == other
         assert loss(a, a).dtype == one
     assert F.softmax_cross_entropy(a, np.array([0, 1])).dtype == one
+
+
+@pytest.mark.parametrize(("decay", "mean"), [(0.0, 1.0), (1.0, 5.0)])
+def test_all_or_nothing_of_the_running_statistics_may_be_kept(decay: float, mean: float) -> None:
+    running = np.full(2, 5.0)
+    F.batch_norm(X, ONE, ONE, running, ONE.copy(), decay)
+    assert_array_equal(running, np.full(2, mean))
