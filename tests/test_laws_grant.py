@@ -645,6 +645,30 @@ def test_a_value_that_is_off_by_more_than_a_rounding_is_wrong(law: str) -> None:
         LAWS[law].hold(Trial(Wrong(), _beside_one(-7.0)))
 
 
+def test_a_value_that_is_lost_excuses_none_beside_it() -> None:
+    inputs = (np.array([-50.0, 1000.0]),)
+    program = Program(inputs, (Step("softplus", (0,)),), (1,), (np.ones(2),))
+    with pytest.raises(Broken) as caught, np.errstate(over="ignore"):
+        LAWS["value"].hold(Trial(Naive(), program))
+    assert (caught.value.expected, caught.value.found) == ("1000.0", "inf")
+
+
+def test_what_is_computed_from_a_lost_value_is_undecided_and_what_is_before_it_is_not() -> None:
+    class Wrong(Naive):
+        def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
+            (y,) = super().apply(step, operands)
+            return [y + 1.0] if step.op == "sin" else [y]
+
+    x, seed = np.array(-17.0, np.float32), np.array(1.0, np.float32)
+    sin, softplus = Step("sin", (0,)), Step("softplus", (0,))
+    before = Program((x,), (sin, softplus, Step("add", (1, 2))), (3,), (seed,))
+    behind = Program((x,), (softplus, Step("sin", (1,))), (2,), (seed,))
+    with pytest.raises(Broken, match="value 1, of step 0"):
+        LAWS["value"].hold(Trial(Wrong(), before))
+    with pytest.raises(Unresolved, match="the digits of a value are lost"):
+        LAWS["value"].hold(Trial(Wrong(), behind))
+
+
 def test_two_infinities_are_alike() -> None:
     inf = np.inf
     found, expected = np.array([inf, inf, -inf, 1.0, inf]), np.array([inf, -inf, -inf, inf, 1.0])
@@ -710,18 +734,18 @@ def test_what_an_engine_was_given_is_as_it_was() -> None:
     assert (caught.value.expected, caught.value.found) == (str(B.tolist()), str([0.0] * B.size))
 
 
-@pytest.mark.parametrize("by_oracle", [True, False])
-def test_lost_digits_excuse_what_an_oracle_says_and_nothing_else(by_oracle: bool) -> None:
+@pytest.mark.parametrize("of_derivatives", [True, False])
+def test_lost_digits_excuse_derivatives_and_nothing_else(of_derivatives: bool) -> None:
     def broken(trial: Trial[Any]) -> None:
         raise Broken("it")
 
-    law = laws.Law("it", broken, by_oracle)
-    with pytest.raises(Unresolved if by_oracle else Broken):
+    law = laws.Law("it", broken, of_derivatives)
+    with pytest.raises(Unresolved if of_derivatives else Broken):
         law.hold(Trial(Naive(), _beside_one(-17.0)))
     with pytest.raises(Broken):
         law.hold(Trial(DezeroEngine(), _beside_one(-17.0)))
 
 
-def test_the_laws_that_ask_an_oracle() -> None:
-    asking = {name for name, law in LAWS.items() if law.by_oracle}
-    assert asking == {"value", "gradient", "kink", "second_order"}
+def test_the_laws_of_derivatives() -> None:
+    asking = {name for name, law in LAWS.items() if law.of_derivatives}
+    assert asking == {"gradient", "kink", "second_order"}

@@ -410,26 +410,31 @@ class Trial(Generic[V]):
             if any(np.max(np.abs(s), initial=0.0) > self.largest for s in (*self.values, *sizes)):
                 raise Unresolved(f"a number is beyond the range of {self.program.dtype.name}")
 
-    @property
-    def loses_values(self) -> bool:
-        """Whether more than half of the digits of a value are lost, in a rounding within a step.
+    @cached_property
+    def lost(self) -> list[Array]:
+        """For each value, where more than half of its digits are lost in a rounding within its step.
 
         One of what the step takes can be more than what it gives: log(1 + e⁻⁴⁰) is 0. What was computed
         from such a value has no digits to compare.
         """
-        return any(np.any(lost) for lost in self._lost_values())
-
-    def _lost_values(self) -> Iterator[Array]:
-        """For what each step gives, where it is so."""
+        lost: list[Array] = [np.zeros(x.shape, np.bool_) for x in self.program.inputs]
         for step, first in self.program.places():
             scale = max(np.max(np.abs(self.values[i]), initial=0.0) for i in step.operands)
             for i in range(first, first + step.n_out):
                 found, expected = self.run.values[i], self.values[i]
-                if found is not None and found.shape == expected.shape:
-                    with np.errstate(all="ignore"):
-                        distance = np.abs(np.subtract(found, expected, dtype=float))
-                        many = distance > math.sqrt(self.eps) * np.abs(expected)
-                        yield many & (distance <= SAFETY * self.eps * scale) & (expected != 0)
+                if found is None or found.shape != expected.shape:
+                    lost.append(np.zeros(expected.shape, np.bool_))
+                    continue
+                with np.errstate(all="ignore"):
+                    distance = np.abs(np.subtract(found, expected, dtype=float))
+                    many = distance > math.sqrt(self.eps) * np.abs(expected)
+                    lost.append(many & (distance <= SAFETY * self.eps * scale) & (expected != 0))
+        return lost
+
+    @property
+    def loses_values(self) -> bool:
+        """Whether a value is `lost` anywhere."""
+        return any(np.any(places) for places in self.lost)
 
     def _sizes_beyond_range(self, along: Sequence[Array] | None) -> list[Array]:
         """The sizes of all terms of derivatives, in a type whose range is wider than the program's."""
