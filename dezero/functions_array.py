@@ -416,9 +416,10 @@ def _log_of_sum(shifted: Array, axis: Axes) -> Array:
     e⁰ is left out of the sum, for all that stands beside it may be less than the last place of 1.
     """
     is_largest: Array = shifted == 0
-    powers = np.exp(shifted)
-    rest = np.sum(powers, axis, keepdims=True, dtype=wide_type(shifted), where=~is_largest)
-    return as_array(np.log1p(rest + (np.sum(is_largest, axis, keepdims=True, dtype=rest.dtype) - 1)))
+    dtype = wide_type(shifted)
+    rest: Array = np.sum(np.exp(shifted), axis, dtype, keepdims=True, where=~is_largest)
+    count: Array = np.sum(is_largest, axis, dtype, keepdims=True)
+    return as_array(np.log1p(rest + (count - 1)))
 
 
 # -------------------------------------------------------------------------- The same, as functions
