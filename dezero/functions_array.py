@@ -417,8 +417,8 @@ def _log_of_sum(shifted: Array, axis: Axes) -> Array:
     """
     is_largest: Array = shifted == 0
     dtype = wide_type(shifted)
-    rest: Array = np.sum(np.exp(shifted), axis, dtype, keepdims=True, where=~is_largest)
-    count: Array = np.sum(is_largest, axis, dtype, keepdims=True)
+    rest = as_array(np.sum(np.exp(shifted), axis, dtype, keepdims=True, where=~is_largest))
+    count = as_array(np.sum(is_largest, axis, dtype, keepdims=True))
     return as_array(np.log1p(rest + (count - 1)))
 
 
