@@ -264,6 +264,14 @@ def test_what_is_not_smooth_is_not_resolved_and_keeps_its_estimate() -> None:
     found = ladders(lambda t: math.exp(-((t / 1e-4) ** 2)))
     assert (found.value, found.resolved) == (0.0, False)
     assert ladders(lambda t: math.nan).resolved is False
+    assert ladders(lambda t: math.nan, side=1).resolved is False
+
+
+def test_a_bump_between_the_shortest_steps_is_seen_by_how_it_bends() -> None:
+    found = ladders(lambda t: t + math.exp(-(((t - 3e-4) / 1e-3) ** 2)))
+    assert found.value == pytest.approx(1.0, abs=1e-6)  # and is 550
+    assert found.error < 1e-6
+    assert found.resolved is False
 
 
 def test_a_bound_shortens_both_ladders() -> None:

@@ -130,11 +130,9 @@ def check_value(trial: Trial[V]) -> None:
     tolerances = widened(tolerances, [np.where(np.isfinite(m), m, 0.0) for m in movement])
     worst = _worst_value(trial, found, expected, tolerances)
     if worst is not None:
-        left = [
-            None if f is None else np.where(lost, e, f) if f.shape == e.shape else f
-            for f, e, lost in zip(found, expected, trial.lost, strict=True)
-        ]
-        worst = _worst_value(trial, left, expected, tolerances)
+        pairs = zip(tolerances, trial.lost, strict=True)
+        tolerances = [np.where(lost, np.inf, tau) for tau, lost in pairs]
+        worst = _worst_value(trial, found, expected, tolerances)
         if worst is None or any(np.any(lost) for lost in trial.lost[: worst[0]]):
             raise Unresolved(LOST)
         i, place, margin = worst
