@@ -320,6 +320,15 @@ def test_softmax_and_kin_at_a_thousand(dtype: Any) -> None:
     assert {F.softmax(x).dtype, F.log_softmax(x).dtype, y.dtype} == {np.dtype(dtype)}
 
 
+def test_many_powers_of_float16_are_added_up_in_float32() -> None:
+    """Down the columns, where NumPy adds one by one: in float16 as far as 2048."""
+    x = np.full((5000, 2), -0.01, np.float16)
+    x[0] = 0.0
+    expected = math.log1p(4999 * math.exp(-0.01))
+    np.testing.assert_allclose(F.logsumexp(x, 0).data, expected, 1e-3)
+    np.testing.assert_allclose(F.log_softmax(x, 0).data[0], -expected, 1e-3)
+
+
 def test_what_stands_beside_a_large_score_is_not_lost() -> None:
     """1 + e⁻¹⁸ is 1 in float32, and 1 + e⁻⁴⁰ in float64."""
     for dtype, low in ((np.float16, -9.0), (np.float32, -18.0), (np.float64, -40.0)):
