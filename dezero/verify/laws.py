@@ -123,7 +123,8 @@ def check_value(trial: Trial[V]) -> None:
     tolerances = widened(tolerances, trial.spread_of_values)
     if _worst_value(trial, found, expected, tolerances) is None:
         return
-    expected = trial.proof_of_values()
+    expected, radii = trial.proof_of_values()
+    tolerances = widened(tolerances, radii)
     if _worst_value(trial, found, expected, tolerances) is None:
         return
     movement = trial.movement_of_values()

@@ -183,12 +183,14 @@ class Trial(Generic[V]):
         """
         return [_settled(e) for e in _narrow(lambda: enclose_gradient(self.exact_program))]
 
-    def proof_of_values(self) -> list[Array]:
-        """Every value, by balls; raises as `proof` does."""
+    def proof_of_values(self) -> tuple[list[Array], list[Array]]:
+        """Every value, by balls, and how wide these are; raises as `proof` does."""
         program = self.exact_program
         given = range(len(program.inputs), program.n_values)
         every = replace(program, outputs=tuple(given), seeds=tuple(np.zeros(()) for _ in given))
-        return [*program.inputs, *(_settled(e) for e in _narrow(lambda: enclose_values(every)))]
+        proven = _narrow(lambda: enclose_values(every))
+        exact = [np.zeros(x.shape) for x in program.inputs]
+        return [*program.inputs, *map(_settled, proven)], [*exact, *(e.rad for e in proven)]
 
     def certify_gradient(self) -> None:
         """Proves how near the gradient in float64 is to the truth; raises as `proof` does."""
