@@ -283,9 +283,8 @@ def get_item(x: Array, slices: Index) -> Array:
 
 def get_item_grad(gy: Array, slices: Index, in_shape: Shape) -> Array:
     """The adjoint of indexing: ``gy`` added into zeros of ``in_shape`` at ``slices``."""
-    repeats = picks_repeatedly(slices)
-    gx = np.zeros(in_shape, accumulator(gy.dtype) if repeats else gy.dtype)
-    if repeats:
+    gx = np.zeros(in_shape, accumulator(gy.dtype))
+    if picks_repeatedly(slices):
         places = np.arange(gx.size).reshape(in_shape)[slices]
         np.add.at(gx.reshape(-1), places.reshape(-1), gy.reshape(-1))
     else:

@@ -277,13 +277,8 @@ class SumTo(
         return xp.broadcast_to(gy, x.shape)
 
 
-def wide_type(x: Array) -> np.dtype[np.generic]:
-    """The element type in which to sum ``x``: its own, but float32 for float16."""
-    return np.result_type(x.dtype, SINGLE)
-
-
 def narrowed(y: object, x: Array) -> Array:
-    """What was summed in the wide type of ``x``, in the element type of ``x``."""
+    """What was added up in the accumulator of ``x``, in the element type of ``x``."""
     y = as_array(y)
     return y if y.dtype == x.dtype else y.astype(x.dtype)
 

@@ -20,7 +20,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import AXIS_AND_KEEPDIMS, Reduction, narrowed, wide, wide_type
+from dezero.core import AXIS_AND_KEEPDIMS, Reduction, narrowed, wide
 from dezero.graph import Namespace, Operand, T, Variable
 from dezero.operation import Nary, Splitting, Unary
 
@@ -280,7 +280,7 @@ class Var(Reduction, Unary, domain=NONEMPTY, saves="x", attributes=AXIS_AND_KEEP
 
     def forward(self, x: Array) -> Array:
         x = arrays.floating(x)
-        y = np.var(x, self.axis, wide_type(x), keepdims=self.keepdims)
+        y = np.var(x, self.axis, arrays.accumulator(x.dtype), keepdims=self.keepdims)
         return narrowed(y, x)
 
     def vjp(self, xp: Namespace[T], gy: T, x: T, y: T) -> T:
@@ -411,12 +411,12 @@ def _log_softmax(x: Array, axis: int) -> Array:
 
 
 def _log_of_sum(shifted: Array, axis: Axes) -> Array:
-    """log Σ eˣ along axes, kept, of numbers of which the largest is 0, in their wide type.
+    """log Σ eˣ along axes, kept, of numbers of which the largest is 0, in their accumulator.
 
     e⁰ is left out of the sum, for all that stands beside it may be less than the last place of 1.
     """
     is_largest: Array = shifted == 0
-    dtype = wide_type(shifted)
+    dtype = arrays.accumulator(shifted.dtype)
     rest = as_array(np.sum(np.exp(shifted), axis, dtype, keepdims=True, where=~is_largest))
     count = as_array(np.sum(is_largest, axis, dtype, keepdims=True))
     return as_array(np.log1p(rest + (count - 1)))

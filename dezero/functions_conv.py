@@ -31,7 +31,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import add, matmul, narrowed, operand, reshape, transpose, wide, wide_type
+from dezero.core import add, matmul, narrowed, operand, reshape, transpose, wide
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
 from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
@@ -319,7 +319,7 @@ class AveragePooling(
         x = arrays.floating(x)
         windows = self.windows("average_pooling", x)
         padded = windows.padded(x)
-        y: Array = np.zeros((*x.shape[:2], *windows.places), wide_type(x))
+        y: Array = np.zeros((*x.shape[:2], *windows.places), arrays.accumulator(x.dtype))
         for _, _, there in windows:
             y += padded[there]
         return narrowed(y / math.prod(windows.kernel), x)

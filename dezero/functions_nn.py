@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from dezero.arrays import Axes, Shape, as_array, broadcasts, number
+from dezero.arrays import Axes, Shape, accumulator, as_array, broadcasts, floating, number
 from dezero.config import Config
 from dezero.contract import (
     AT_DELTA,
@@ -21,7 +21,7 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.core import get_item, matmul, mean, mul, operand, sum, wide, wide_type
+from dezero.core import get_item, matmul, mean, mul, operand, sum, wide
 from dezero.functions_array import log_softmax
 from dezero.functions_elementwise import (
     astype,
@@ -339,8 +339,8 @@ def batch_norm(
     _check_statistics(mean=mean, var=var)
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x has shape {x.shape}; expected (N, C, …)")
-    for name, numbers in (("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)):
-        _check_shape(who, name, numbers, x.shape[1:2])
+    for name, given in (("gamma", gamma), ("beta", beta), ("mean", mean), ("var", var)):
+        _check_shape(who, name, given, x.shape[1:2])
     if not Config.train:
         scale = as_array(np.sqrt(var + var.dtype.type(normalize.eps)))
         centred = _wide(x) - _channels(Variable(mean), x)
@@ -354,7 +354,8 @@ def batch_norm(
     n = x.size // x.shape[1]
     unbiased = n / max(n - 1, 1)
     mean += (1 - decay) * (x.data.mean(axes) - mean)
-    var += (1 - decay) * (x.data.var(axes, wide_type(x.data)) * unbiased - var)
+    numbers = floating(x.data)
+    var += (1 - decay) * (numbers.var(axes, accumulator(numbers.dtype)) * unbiased - var)
     return y
 
 

@@ -171,13 +171,16 @@ def apply_function(
     ours, names = _FUNCTIONS[function]
     known = _PARAMETERS.get(function) or list(inspect.signature(function).parameters)
     given = {**dict(zip(known, arguments, strict=False)), **options}
-    taken = {**dict(zip(names.split(), inspect.signature(ours).parameters, strict=True))}
+    parameters = inspect.signature(ours).parameters
+    taken = dict(zip(names.split(), parameters, strict=True))
     refused = [k for k in given if k not in taken and _says_something(function, k, given[k])]
     if refused:
         raise TypeError(f"{name} on Variables takes {', '.join(taken)}; {', '.join(refused)} came, too")
-    parameters = inspect.signature(ours).parameters
-    needed = {k for k, p in taken.items() if parameters[p].default is inspect.Parameter.empty}
-    missing = [k for k in taken if k in needed and k not in given]
+    missing = [
+        k
+        for k, p in taken.items()
+        if k not in given and parameters[p].default is inspect.Parameter.empty
+    ]
     if missing:
         raise TypeError(
             f"{name} on Variables takes {', '.join(taken)}; {', '.join(missing)} did not come; "

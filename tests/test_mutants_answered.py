@@ -371,10 +371,10 @@ def test_what_running_statistics_may_be_is_said() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_only_float16_is_summed_in_a_wider_type(dtype: Any) -> None:
-    assert core.wide_type(np.ones(1, np.float16)) == np.float32
+    assert arrays.accumulator(np.dtype(np.float16)) == np.float32
     assert core.wide(arrays, np.ones(1, np.float16)).dtype == np.float32
     x = np.random.default_rng(0).normal(size=(1000, 7)).astype(dtype)
-    assert core.wide_type(x) == dtype
+    assert arrays.accumulator(x.dtype) == dtype
     assert core.wide(arrays, x) is x
     assert core.narrowed(x, np.ones(1, np.float16)).dtype == np.float16
     assert core.narrowed(x, x) is x

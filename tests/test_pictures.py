@@ -349,19 +349,24 @@ def test_long_names_are_cut_in_the_drawing_and_whole_in_the_tooltip(no_graphviz:
     assert float(root.get("width") or 0) < 600
 
 
+def is_too_large(picture: Picture, what: str, limit: int) -> None:
+    """Raises AssertionError unless a picture says so, and a notebook shows its repr()."""
+    with pytest.raises(
+        ValueError,
+        match=rf"^a graph of {what} is too large to draw \(the limit is {limit}\); "
+        r"write it as text, to a file that ends in \.dot$",
+    ):
+        _ = picture.svg
+    assert picture._repr_svg_() is None  # pyright: ignore[reportPrivateUsage]  # a notebook's name for it
+
+
 def test_a_graph_of_a_hundred_thousand_vertices_is_text_but_no_drawing() -> None:
     y = scalar("x")
     for _ in range(50_000):
         y = F.sin(y)
     picture = Picture.of(y)
     assert picture.dot.count(" -> ") == 100_000
-    with pytest.raises(
-        ValueError,
-        match=r"a graph of 100001 variables and functions is too large to draw \(the limit is 3000\); "
-        r"write it as text, to a file that ends in \.dot",
-    ):
-        _ = picture.svg
-    assert picture._repr_svg_() is None  # pyright: ignore[reportPrivateUsage]  # a notebook's name for it
+    is_too_large(picture, "100001 variables and functions", 3000)
 
 
 def test_the_largest_chain_is_drawn(no_graphviz: None) -> None:
@@ -378,13 +383,7 @@ def test_long_edges_are_text_but_no_drawing(no_graphviz: None) -> None:
         ys.append(ys[i - 1] + ys[i // 2])
     picture = Picture.of(ys[-1])
     assert picture.dot.count(" -> ") == 3 * 599
-    with pytest.raises(
-        ValueError,
-        match=r"^a graph of 1199 variables and functions, and with the bends of edges more, is too "
-        r"large to draw \(the limit is 20000\); write it as text, to a file that ends in \.dot$",
-    ):
-        _ = picture.svg
-    assert picture._repr_svg_() is None  # pyright: ignore[reportPrivateUsage]  # a notebook's name for it
+    is_too_large(picture, "1199 variables and functions, and with the bends of edges more,", 20000)
 
 
 # -------------------------------------------------------------------------------------------- Graphviz

@@ -197,23 +197,19 @@ def test_what_dezero_loses_by_rounding_a_port_may_lose() -> None:
 
 # --- a fault ------------------------------------------------------------------------------------------
 
-PLANTED = """
-import sys
-import time
-from dezero.functions import Sin
-from dezero.verify import serve
 
-Sin.vjp = lambda self, xp, gy, x, y: 1.01 * gy * xp.cos(x)
-sys.exit(serve.main())
-"""
+def altered(script: Path, change: str) -> list[str]:
+    """The command of a port: dezero, with a change of its operations, which is Python."""
+    lines = ("import sys, time", "from dezero import functions as F", "from dezero.verify import serve")
+    script.write_text("\n".join([*lines, change, "sys.exit(serve.main())", ""]), "utf-8")
+    return [sys.executable, str(script)]
 
 
 def test_a_planted_fault_is_found_and_shrunk(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = tmp_path / "planted.py"
-    script.write_text(PLANTED, "utf-8")
-    command = [sys.executable, str(script)]
+    change = "F.Sin.vjp = lambda self, xp, gy, x, y: 1.01 * gy * xp.cos(x)"
+    command = altered(tmp_path / "planted.py", change)
     assert verify("--order", "1", "--save", str(tmp_path), "--", *command) == 1
     shown = capsys.readouterr().out
     assert "The law `gradient` is broken" in shown

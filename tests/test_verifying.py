@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from test_port import altered
 
 from dezero.utils import whole_file
 from dezero.verify import cli, report
@@ -195,24 +196,13 @@ def again_of(shown: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in shown.splitlines() if line.startswith("  dezero ")]
 
 
-SLOW = """
-import sys
-import time
-from dezero.functions import Neg
-from dezero.verify import serve
-
-Neg.vjp = lambda self, xp, gy, x, y: time.sleep(1) or -gy
-sys.exit(serve.main())
-"""
-
-
 def test_the_limits_of_a_port_are_part_of_the_commands_that_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = tmp_path / "a port.py"
-    script.write_text(SLOW, "utf-8")
+    change = "F.Neg.vjp = lambda self, xp, gy, x, y: time.sleep(1) or -gy"
+    port = altered(tmp_path / "a port.py", change)
     few = ("--seed", "1", "--ops", "neg", "--laws", "runs", "--examples", "1")
-    limits, port = ("--start-limit", "1m", "--program-limit", "0.5s"), (sys.executable, str(script))
+    limits = ("--start-limit", "1m", "--program-limit", "0.5s")
     arguments = [*few, *limits, "--save", str(tmp_path / "found here")]
     assert cli.main(["verify", *arguments, "--", *port]) == 1
     replay, verify = again_of(capsys.readouterr().out)

@@ -132,12 +132,6 @@ class Counterexample:
     broken: Broken
     seed: int
 
-    def __post_init__(self) -> None:
-        """Shows half of a surrogate pair, which a target may say and no file can hold, as an escape."""
-        for name in ("what", "expected", "found"):
-            text: str = getattr(self.broken, name)
-            setattr(self.broken, name, text.encode(errors="backslashreplace").decode())
-
     @property
     def cause(self) -> tuple[str, ...]:
         """What those have in common that show the same fault: the law, and the operations."""

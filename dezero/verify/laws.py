@@ -39,6 +39,7 @@ from dezero.verify.trial import (
 )
 
 LOST = "the digits of a value are lost in a rounding"
+"""Why a sample is unresolved: see `dezero.verify.trial.Trial.lost`."""
 
 
 @dataclass(frozen=True)

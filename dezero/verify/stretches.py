@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -268,7 +267,5 @@ class Folder:
         try:
             with whole_file(path) as file:
                 file.write(json.dumps(record).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())  # or the name might be there before what is in the file
         except OSError as error:
             raise DecodedError(f"{path} cannot be written: {error.strerror}") from None

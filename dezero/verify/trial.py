@@ -68,10 +68,14 @@ class Broken(Exception):
         margin: float = np.inf,
         step: int | None = None,
     ) -> None:
-        super().__init__(what, str(expected), str(found), margin, step)
+        # Half of a surrogate pair, which a target may say and no file can hold, becomes an escape.
+        what, expected, found = (
+            str(text).encode(errors="backslashreplace").decode() for text in (what, expected, found)
+        )
+        super().__init__(what, expected, found, margin, step)
         self.what = what
-        self.expected: str = str(expected)
-        self.found: str = str(found)
+        self.expected: str = expected
+        self.found: str = found
         self.margin = margin
         self.step = step
 
