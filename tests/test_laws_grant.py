@@ -223,7 +223,7 @@ def test_in_the_widest_precision_a_lie_is_one_too() -> None:
 class NeverProves(Trial[Variable]):
     """A trial without balls, without moved runs, and without more digits."""
 
-    def proof(self) -> list[Array]:
+    def proof(self) -> tuple[list[Array], list[Array]]:
         raise AssertionError("nobody has to ask for a proof")
 
     def proof_of_values(self) -> tuple[list[Array], list[Array]]:
@@ -751,10 +751,14 @@ def test_the_laws_of_derivatives() -> None:
     assert asking == {"gradient", "kink", "second_order"}
 
 
-def test_a_value_may_be_more_exact_than_balls() -> None:
+def test_a_value_and_a_gradient_may_be_more_exact_than_balls() -> None:
     """Where a score leads by 240, the loss is 5e-105; of 1 + that, 128 bits show nothing."""
-    step = Step("softmax_cross_entropy", (0,), {"t": np.array([0])})
-    program = Program((np.array([[240.0, 0.0]]),), (step,), (1,), (np.array(1.0),))
+    loss = Step("softmax_cross_entropy", (0,), {"t": np.array([0])})
+    scores, factor = np.array([[240.0, 0.0]]), np.array(0.75)
+    program = Program((scores, factor), (loss, Step("mul", (2, 1))), (3,), (np.array(0.5),))
     trial = Trial(DezeroEngine(), program)
-    assert 0 < trial.run.values[1] < 1e-104  # type: ignore[operator] # the engine keeps its values
-    LAWS["value"].hold(trial)
+    (slope,) = (g for g, x in zip(trial.run.gradients, program.inputs, strict=True) if x is factor)
+    assert slope is not None
+    assert 0 < float(slope) < 1e-104
+    for law in ("value", "gradient"):
+        LAWS[law].hold(trial)

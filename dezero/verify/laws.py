@@ -179,7 +179,9 @@ def check_gradient(trial: Trial[V]) -> None:
     if trial.kinked:
         return  # what happens on a kink is the law `kink`
     if mismatch is not None:
-        trial.require("gradient of input", trial.run.gradients, trial.proof(), errors)
+        proven, radii = trial.proof()
+        errors = [e + r for e, r in zip(errors, radii, strict=True)]
+        trial.require("gradient of input", trial.run.gradients, proven, errors)
     if trial.certify and trial.program.dtype == np.float64:
         trial.certify_gradient()
 
@@ -274,7 +276,7 @@ def check_kink(trial: Trial[V]) -> None:
         raise Unresolved("a value lies next to a kink")
     what = "gradient at a kink, of input"
     if trial.compare(what, trial.run.gradients, trial.truth) is not None:
-        trial.require(what, trial.run.gradients, trial.proof())  # it follows the convention, too
+        trial.require(what, trial.run.gradients, *trial.proof())  # it follows the convention, too
     (number, *others) = trial.gaps
     if others or any(trial.values[i].size != 1 for i in trial.program.steps[number].operands):
         return  # several choices at once: the convention need not lie between the two sides

@@ -221,8 +221,8 @@ class FunctionTrial(Trial[Variable]):
     def truth_error(self) -> list[Array]:
         return self._estimates[1]
 
-    def proof(self) -> list[Array]:
-        return self.truth
+    def proof(self) -> tuple[list[Array], list[Array]]:
+        return self.truth, [np.zeros(x.shape) for x in self.program.inputs]
 
     @cached_property
     def sizes(self) -> list[Array]:

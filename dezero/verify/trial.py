@@ -179,16 +179,17 @@ class Trial(Generic[V]):
         """How far off the truth may be: here no further than rounding goes."""
         return [np.zeros(x.shape) for x in self.program.inputs]
 
-    def proof(self) -> list[Array]:
-        """The gradient of every input, by balls.
+    def proof(self) -> tuple[list[Array], list[Array]]:
+        """The gradient of every input, by balls, and how wide these are.
 
         Raises:
             Unresolved: They cannot decide on which side of a kink a value lies, or are too wide.
         """
-        return [_settled(e) for e in _narrow(lambda: enclose_gradient(self.exact_program))]
+        proven = _narrow(lambda: enclose_gradient(self.exact_program))
+        return [_settled(e) for e in proven], [e.rad for e in proven]
 
     def proof_of_values(self) -> tuple[list[Array], list[Array]]:
-        """Every value, by balls, and how wide these are; raises as `proof` does."""
+        """The same of every value; raises as `proof` does."""
         program = self.exact_program
         given = range(len(program.inputs), program.n_values)
         every = replace(program, outputs=tuple(given), seeds=tuple(np.zeros(()) for _ in given))
@@ -558,7 +559,7 @@ class Trial(Generic[V]):
         """
         direction = [np.zeros(x.shape) for x in self.program.inputs]
         direction[mismatch.array][mismatch.index] = 1.0
-        there = float(self.proof()[mismatch.array][mismatch.index])
+        there = float(self.proof()[0][mismatch.array][mismatch.index])
         moved = [complex_step_along(program, v) for program, v in self._moved_along(direction)]
         return _extent([there, *moved])
 

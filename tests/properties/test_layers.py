@@ -103,7 +103,7 @@ def test_the_rows_of_a_batch_do_not_know_each_other(case: tuple[RNN | LSTM, Arra
 def test_a_cut_changes_no_value_and_stops_the_gradient(case: tuple[RNN | LSTM, Array], at: int) -> None:
     """What is behind the cut counts as a constant: as if the later steps started from its state."""
     layer, xs = case
-    assume(at < len(xs) - 1)
+    assume(at < len(xs) - 1)  # else nothing comes behind the cut
     F.sum([layer(x) for x in xs[: at + 1]][-1]).unchain_backward()
     twin = copy.deepcopy(layer)  # which has the state, and no graph
     for each in (layer, twin):
@@ -276,7 +276,7 @@ def test_whatever_does_not_fit_is_named(folder: Path, tree: Layer, data: st.Data
     if not places or data.draw(st.booleans()):
         setattr(other, "extra", Parameter(np.zeros(2)))  # noqa: B010 - it has no such attribute
         wrong.add("extra")
-    assume(wrong)
+    assume(wrong)  # else there is nothing to refuse
     path = folder / "w"
     other.save_weights(path)
     before = [(p, p.data, bits(p.data)) for p in tree.params()]

@@ -195,7 +195,7 @@ AXES = st.sampled_from([28, 0, 1]) | st.integers(0, 2**32 - 1)
 @given(st.binary(max_size=64), st.lists(AXES, min_size=3, max_size=3))
 def test_no_header_gets_past_its_bytes(tail: bytes, sizes: list[int]) -> None:
     """Whatever an IDX file announces: ValueError, unless there is just that much."""
-    assume((tail, sizes) != (b"", [0, 28, 28]))
+    assume((tail, sizes) != (b"", [0, 28, 28]))  # which is a whole file, of no pictures
     with tempfile.TemporaryDirectory() as folder:
         for name, axes in (("images-idx3", sizes), ("labels-idx1", sizes[:1])):
             content = struct.pack(f">HBB{len(axes)}I", 0, 8, len(axes), *axes) + tail
