@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -37,14 +38,17 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
         OSError: It cannot be written.
     """
     # Not np.savez: some keys would be taken for its own arguments.
-    with whole_file(Path(path)) as file, zipfile.ZipFile(_Stream(file), "w") as archive:
-        for key, array in arrays.items():
-            with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                np.save(member, array, allow_pickle=False)
+    with whole_file(Path(path)) as file:
+        # Others than Python read the sizes before each array, where only a file can have them.
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        with zipfile.ZipFile(file if is_file else _Stream(file), "w") as archive:
+            for key, array in arrays.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                    np.save(member, array, allow_pickle=False)
 
 
 class _Stream:
-    """A file without places: a device says of each that it is 0, which a zip archive would believe."""
+    """A device or a pipe, without places: a device calls each 0, which a zip archive would believe."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.write = file.write

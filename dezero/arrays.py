@@ -207,7 +207,8 @@ def accumulator(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
 
     In float16 a sum of ones ends at 2048, to which 1 can be added no more.
     """
-    return SINGLE if dtype == HALF else dtype
+    native = dtype.newbyteorder("=")  # NumPy's reductions take no other
+    return SINGLE if native == HALF else native
 
 
 def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:

@@ -40,15 +40,15 @@ from dezero.contract import (
 )
 from dezero.graph import (
     Function,
-    Namespace,
     Operand,
     Parameter,
-    T,
     Variable,
     as_variable,
     grad,
+    has_data,
     setup_variable,
 )
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Operation, Unary
 
 __all__ = [
@@ -566,12 +566,15 @@ def operand(who: str, name: str, x: Operand) -> Variable:
     """``x`` as a Variable, for a function that is made of others.
 
     Raises:
-        TypeError: It is no operand; the message says for whom, and which one.
+        TypeError: It is no operand, or has no data; the message says for whom, and which one.
     """
     try:
-        return as_variable(x)
+        variable = as_variable(x)
     except TypeError as error:
         raise TypeError(f"{who}: {name}: {error}") from None
+    if not has_data(variable):
+        raise TypeError(f"{who}: {name} has no data yet")
+    return variable
 
 
 def as_shape(shape: int | Sequence[int]) -> Shape:

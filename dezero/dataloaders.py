@@ -72,7 +72,7 @@ class DataLoader:
             raise ValueError(f"{self._name}: batch_size is {batch_size}; expected at least 1")
         self.shuffle: bool = shuffle
         self.gpu: bool = False
-        self.rng: np.random.Generator | None = checked_rng(self._name, rng)
+        self.rng: np.random.Generator | None = checked_rng(self._name, rng, "permutation")
         self.data_size: int = len(dataset)
         self.max_iter: int = math.ceil(self.data_size / self.batch_size)
         self.reset()

@@ -1,6 +1,6 @@
 """Every function on Variables, with its operation: what is normally called ``F``.
 
-Also what rules are given as ``xp`` when they shall record themselves (see `dezero.graph.Namespace`).
+Also what rules are given as ``xp`` when they shall record themselves (see `dezero.namespace`).
 """
 
 from dezero.core import *

@@ -21,7 +21,8 @@ from dezero.contract import (
     Smoothness,
 )
 from dezero.core import AXIS_AND_KEEPDIMS, Reduction, narrowed, wide
-from dezero.graph import Namespace, Operand, T, Variable
+from dezero.graph import Operand, Variable
+from dezero.namespace import Namespace, T
 from dezero.operation import Nary, Splitting, Unary
 
 __all__ = [

@@ -34,7 +34,8 @@ from dezero.contract import (
 from dezero.core import add, matmul, narrowed, operand, reshape, transpose, wide
 from dezero.core import max as max_over  # the built-in one is not hidden here
 from dezero.functions_elementwise import where
-from dezero.graph import VARIABLES, Namespace, Operand, T, Tensor, Variable, as_variable
+from dezero.graph import VARIABLES, Operand, Variable, as_variable
+from dezero.namespace import Namespace, T, Tensor
 from dezero.operation import Binary, Operation, Unary
 
 __all__ = [

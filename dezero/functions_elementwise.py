@@ -23,7 +23,8 @@ from dezero.contract import (
     Attribute,
     Smoothness,
 )
-from dezero.graph import Namespace, Operand, T, Variable, values
+from dezero.graph import Operand, Variable, values
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Unary
 
 __all__ = [

@@ -85,12 +85,10 @@ class Linear(Composite, arity=3, shapes=Shapes.LINEAR, domain=REALS):
         y = matmul(x, W)
         if b is None:
             return y
-        b = operand("linear", "b", b)
-        if not broadcasts(b.shape, y.shape):
-            raise ValueError(
-                f"linear: b has shape {b.shape}; expected one that broadcasts to {y.shape}"
-            )
-        return y + b
+        shape = operand("linear", "b", b).shape
+        if not broadcasts(shape, y.shape):
+            raise ValueError(f"linear: b has shape {shape}; expected one that broadcasts to {y.shape}")
+        return y + b  # as it was given: a number of Python takes the element type of y
 
 
 def linear(x: Operand, W: Operand, b: Operand | None = None) -> Variable:
@@ -217,9 +215,11 @@ class LSTMCell(Composite, arity=5, outputs=2, shapes=Shapes.EQUAL, domain=REALS,
     """c' = sigmoid(f) · c + sigmoid(i) · tanh(u) and h = sigmoid(o) · tanh(c')."""
 
     def __call__(self, f: Operand, i: Operand, o: Operand, u: Operand, c: Operand) -> list[Variable]:
-        c = operand("lstm_cell", "c", c)
-        for name, gate in (("f", f), ("i", i), ("o", o), ("u", u)):
-            _check_shape("lstm_cell", name, operand("lstm_cell", name, gate), c.shape)
+        parts = {"f": f, "i": i, "o": o, "u": u, "c": c}
+        shapes = {name: operand("lstm_cell", name, part).shape for name, part in parts.items()}
+        if len(set(shapes.values())) > 1:
+            given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"lstm_cell: the shapes are {given}; expected the same for all")
         state = sigmoid(f) * c + sigmoid(i) * tanh(u)
         return [sigmoid(o) * tanh(state), state]
 
@@ -255,9 +255,10 @@ def _wide(x: Variable) -> Variable:
 
 
 def _narrowed(y: Variable, *operands: Variable) -> Variable:
-    """``y``, which was computed of the operands by way of `_wide`, in their own element type."""
-    dtype = np.result_type(*[x.dtype for x in operands])
-    return y if y.dtype == dtype or dtype.kind != "f" else astype(y, dtype)
+    """``y``, which was computed of the operands in a wider type, in that of those that are floating."""
+    floats = [x.dtype for x in operands if x.dtype.kind == "f"]
+    dtype = np.result_type(*floats) if floats else y.dtype
+    return y if y.dtype == dtype else astype(y, dtype)
 
 
 def _epsilon(who: str, eps: float) -> float:
@@ -353,9 +354,12 @@ def batch_norm(
     axes = _but_channels(x)
     n = x.size // x.shape[1]
     unbiased = n / max(n - 1, 1)
-    mean += (1 - decay) * (x.data.mean(axes) - mean)
     numbers = floating(x.data)
-    var += (1 - decay) * (numbers.var(axes, accumulator(numbers.dtype)) * unbiased - var)
+    dtype = accumulator(numbers.dtype)
+    # Both of them, before either of the running ones changes.
+    mean_now, var_now = numbers.mean(axes, dtype), numbers.var(axes, dtype) * unbiased
+    mean += (1 - decay) * (mean_now - mean)
+    var += (1 - decay) * (var_now - var)
     return y
 
 
@@ -407,7 +411,7 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 
 
 def _averaged(losses: Variable, x: Variable, *others: Variable) -> Variable:
-    """Σ losses / len(x), in the element type of the operands from which they came by way of `_wide`."""
+    """Σ losses / len(x), in the element type of the operands from which they came by way of a wider."""
     return _narrowed(sum(losses) / (len(x) if x.ndim else 1), x, *others)
 
 
@@ -428,22 +432,22 @@ def _check_integers(who: str, name: str, given: Array, what: str, n: int) -> Non
         raise IndexError(f"{who}: the {what} {wrong} is not within 0 … {n - 1}")
 
 
-def _floating(x: Variable, other: Variable) -> Variable:
-    """``x``; if it holds integers, which would wrap, as elements of ``other``, or of float64."""
-    if x.dtype.kind not in "iub":
-        return x
-    return astype(x, other.dtype if other.dtype.kind == "f" else np.dtype(np.float64))
+def _beside(x: Variable, other: Variable) -> Variable:
+    """``x`` in the type in which NumPy computes with both; in no integers, which wrap, nor float16."""
+    dtype = np.result_type(x.dtype, other.dtype)
+    dtype = np.dtype(np.float64) if dtype.kind in "iub" else accumulator(dtype)
+    return x if x.dtype == dtype else astype(x, dtype)
 
 
-def _difference(who: str, x0: Operand, x1: Operand) -> Variable:
-    """x0 - x1, of the shape of x0."""
+def _difference(who: str, x0: Operand, x1: Operand) -> tuple[Variable, Variable, Variable]:
+    """x0 - x1, of the shape of x0 and the type of `_beside`; and the two."""
     x0, x1 = operand(who, "x0", x0), operand(who, "x1", x1)
     if not broadcasts(x1.shape, x0.shape):  # NumPy makes (N, N) of (N, 1) and (N,)
         raise ValueError(
             f"{who}: x0 has shape {x0.shape}, x1 {x1.shape}; expected the same, or an x1 that "
             "broadcasts to the shape of x0"
         )
-    return _floating(x0, x1) - _floating(x1, x0)
+    return _beside(x0, x1) - _beside(x1, x0), x0, x1
 
 
 def _scores_and_targets(who: str, name: str, x: Operand, t: Operand) -> tuple[Variable, Variable]:
@@ -454,15 +458,15 @@ def _scores_and_targets(who: str, name: str, x: Operand, t: Operand) -> tuple[Va
         raise ValueError(f"{who}: t has shape {t.shape}; expected {x.shape}")
     if t.shape != x.shape:
         t = t.reshape(x.shape)
-    return _floating(x, t), _floating(t, x)
+    return x, t
 
 
 class MeanSquaredError(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMPTY_BATCH):
     """Σ (x0 - x1)² / len(x0)."""
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
-        difference = _difference("mean_squared_error", x0, x1)
-        return _averaged(square(_wide(difference)), difference)
+        difference, x0, x1 = _difference("mean_squared_error", x0, x1)
+        return _averaged(square(difference), x0, x1)
 
 
 def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
@@ -489,10 +493,9 @@ class Huber(
             raise ValueError(f"huber: delta is {delta}; expected delta > 0")
 
     def __call__(self, x0: Operand, x1: Operand) -> Variable:
-        given = _difference("huber", x0, x1)
-        difference = _wide(given)
+        difference, x0, x1 = _difference("huber", x0, x1)
         bounded = clip(difference, -self.delta, self.delta)
-        return _averaged(bounded * (difference - 0.5 * bounded), given)
+        return _averaged(bounded * (difference - 0.5 * bounded), x0, x1)
 
 
 def huber(x0: Operand, x1: Operand, delta: float = 1.0) -> Variable:
@@ -521,7 +524,10 @@ class SoftmaxCrossEntropy(
 
 
 def softmax_cross_entropy(x: Operand, t: Operand) -> Variable:
-    """The mean over a batch of -log softmax(x) at the labels: exact and finite for scores of any size.
+    """The mean over a batch of -log softmax(x) at the labels, exact and finite for scores of any size.
+
+    The gradient at the labels is (softmax(x) - 1) / N, within a rounding of 1: for a sure guess it is 0
+    before the loss is.
 
     Args:
         x: The scores, of shape (N, C).
@@ -549,9 +555,9 @@ class SigmoidCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=NONEMP
     """Σ ((1 - t) softplus(x) + t softplus(-x)) / len(x)."""
 
     def __call__(self, x: Operand, t: Operand) -> Variable:
-        given, t = _scores_and_targets("sigmoid_cross_entropy", "x", x, t)
-        scores = _wide(given)
-        return _averaged((1.0 - t) * softplus(scores) + t * softplus(-scores), given, t)
+        x, t = _scores_and_targets("sigmoid_cross_entropy", "x", x, t)
+        scores, targets = _beside(x, t), _beside(t, x)
+        return _averaged((1.0 - targets) * softplus(scores) + targets * softplus(-scores), x, t)
 
 
 def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
@@ -562,7 +568,8 @@ def sigmoid_cross_entropy(x: Operand, t: Operand) -> Variable:
         t: For each score a number from 0 to 1.
 
     Raises:
-        ValueError: x and t differ in more than axes of length one, and neither is flat.
+        ValueError: x and t have other numbers of elements; or they differ in more than axes of
+            length one, and neither is flat.
     """
     return SigmoidCrossEntropy()(x, t)
 
@@ -571,12 +578,12 @@ class BinaryCrossEntropy(Composite, arity=2, shapes=Shapes.EQUAL, domain=PROBABI
     """Σ -(t log p + (1 - t) log(1 - p)) / len(p)."""
 
     def __call__(self, p: Operand, t: Operand) -> Variable:
-        given, t = _scores_and_targets("binary_cross_entropy", "p", p, t)
+        p, t = _scores_and_targets("binary_cross_entropy", "p", p, t)
+        parts, targets = _beside(p, t), _beside(t, p)
         # Bounds that are numbers of Python, which a long double has more than.
-        limits = np.finfo(given.dtype.name if given.dtype.itemsize < 8 else "float64")
-        bounded = clip(given, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
-        p = _wide(bounded)
-        return -_averaged(t * log(p) + (1.0 - t) * log1p(-p), given, t)
+        limits = np.finfo(parts.dtype.name if parts.dtype.itemsize < 8 else "float64")
+        parts = clip(parts, float(limits.tiny), 1.0 - float(limits.epsneg))  # so that 0 · log 0 is 0
+        return -_averaged(targets * log(parts) + (1.0 - targets) * log1p(-parts), p, t)
 
 
 def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
@@ -587,7 +594,8 @@ def binary_cross_entropy(p: Operand, t: Operand) -> Variable:
         t: For each a number from 0 to 1.
 
     Raises:
-        ValueError: p and t differ in more than axes of length one, and neither is flat.
+        ValueError: p and t have other numbers of elements; or they differ in more than axes of
+            length one, and neither is flat.
     """
     return BinaryCrossEntropy()(p, t)
 

@@ -32,10 +32,10 @@ from numpy.typing import DTypeLike
 
 import dezero.functions as F
 from dezero import utils
-from dezero.arrays import Shape, as_array
+from dezero.arrays import Shape, accumulator, as_array
 from dezero.contract import Array
 from dezero.core import operand
-from dezero.graph import Operand, Parameter, Variable
+from dezero.graph import Operand, Parameter, Variable, has_data
 
 Y = TypeVar("Y")
 C = TypeVar("C", bound=int | None)
@@ -259,11 +259,6 @@ def _keep(inner: list[Variable], outputs: list[Variable]) -> None:
     enclosing = _given_within.get()
     if enclosing is not None:
         enclosing += outputs
-
-
-def has_data(parameter: Parameter) -> bool:
-    """Whether a parameter has its data already: ``Parameter(None)`` has not."""
-    return cast(object, parameter.data) is not None  # whatever its annotation says
 
 
 def _difference(
@@ -649,8 +644,9 @@ class BatchNorm(Layer):
     In training by the mean and the variance of the batch, which also go into the running ones; under
     `test_mode` by the running ones, which stay. See `dezero.functions.batch_norm`.
 
-    The first call says what C is, and makes the parameters in the element type of x; the running
-    statistics at least in float32, for the variance of float16 may lie beyond it.
+    The first call says what C is, and makes the parameters in the element type of x, which for integers
+    is that of their sum with float32; the running statistics at least in float32, for the variance of
+    float16 may lie beyond it.
 
     Attributes:
         gamma, beta: Of shape (C,), ones and zeros.
@@ -675,11 +671,15 @@ class BatchNorm(Layer):
         made = has_data(self.avg_mean)
         size = _fitting(self, x, 1, self.avg_mean.size if made else None, "(N, {}, …)")
         if not made:
-            dtype = np.result_type(x.dtype, np.float16)  # an integer cannot hold a mean
-            self.avg_mean.data = np.zeros(size, np.result_type(dtype, np.float32))
-            self.avg_var.data = np.ones(size, np.result_type(dtype, np.float32))
+            # (An integer can hold no mean.)
+            dtype = x.dtype if x.dtype.kind == "f" else np.result_type(x.dtype, np.float32)
+            self.avg_mean.data = np.zeros(size, dtype)
+            self.avg_var.data = np.ones(size, dtype)
             self.gamma.data = np.ones(size, dtype)
             self.beta.data = np.zeros(size, dtype)
+        for statistic in (self.avg_mean, self.avg_var):  # of a file, too
+            if statistic.dtype != accumulator(statistic.dtype):
+                statistic.data = statistic.data.astype(accumulator(statistic.dtype))
         return F.batch_norm(x, self.gamma, self.beta, self.avg_mean.data, self.avg_var.data)
 
 

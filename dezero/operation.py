@@ -29,17 +29,8 @@ from dezero.contract import (
     Shapes,
     Smoothness,
 )
-from dezero.graph import (
-    VARIABLES,
-    Function,
-    Namespace,
-    Node,
-    Operand,
-    Reading,
-    T,
-    Variable,
-    output_of,
-)
+from dezero.graph import VARIABLES, Function, Node, Operand, Reading, Variable, output_of
+from dezero.namespace import Namespace, T
 
 
 def promised(

@@ -166,7 +166,7 @@ class RandomHorizontalFlip:
         if not 0 <= p <= 1:
             raise ValueError(f"RandomHorizontalFlip: p is {p}; expected a probability, 0 … 1")
         self.p: float = p
-        self.rng: np.random.Generator | None = checked_rng("RandomHorizontalFlip", rng)
+        self.rng: np.random.Generator | None = checked_rng("RandomHorizontalFlip", rng, "random")
 
     @overload
     def __call__(self, img: Array) -> Array: ...

@@ -200,13 +200,13 @@ def pair(x: int | tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def checked_rng(who: str, rng: np.random.Generator | None) -> np.random.Generator | None:
-    """``rng``, if numbers can be drawn from it, or None.
+def checked_rng(who: str, rng: np.random.Generator | None, draw: str) -> np.random.Generator | None:
+    """``rng``, if it can draw by the method of this name, or None.
 
     Raises:
         TypeError: It is something else, such as a seed.
     """
-    if rng is None or callable(getattr(rng, "permutation", None)):
+    if rng is None or callable(getattr(rng, draw, None)):
         return rng
     raise TypeError(
         f"{who}: rng is of type {type(rng).__name__}; expected a Generator, as np.random.default_rng(0)"

@@ -115,7 +115,8 @@ def dezero_check(request: pytest.FixtureRequest) -> Check:
         except TargetError as error:
             raise TargetError(str(error)) from None
         except AssertionError as error:
-            again = f"pytest {shlex.quote(request.node.nodeid)} {_options(s, n)}"
+            test = request.config.cwd_relative_nodeid(request.node.nodeid)
+            again = f"pytest {shlex.quote(test)} {_options(s, n)}"
             raise AssertionError(f"{error}\n\nSeed {s}. To see it again:\n  {again}") from None
 
     return checked

@@ -12,7 +12,7 @@ import pytest
 import dezero.functions as F
 from dezero import arrays
 from dezero.contract import Array
-from dezero.graph import Namespace
+from dezero.namespace import Namespace
 
 FLAT: list[Callable[[Array], Array]] = [
     arrays.exp,

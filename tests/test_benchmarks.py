@@ -23,8 +23,8 @@ from benchmarks.workloads import checking, processes
 from dezero.core import Add, Div, MatMul, Mean, Mul, Sum
 from dezero.functions_elementwise import Exp, Sin, Tanh
 from dezero.operation import Operation
+from dezero.verify.outcomes import Broken
 from dezero.verify.planting import Fault, planted, scaled
-from dezero.verify.trial import Broken
 
 ROOT = Path(__file__).parent.parent
 ALWAYS = [OURS, HAND]

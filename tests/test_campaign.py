@@ -21,9 +21,10 @@ from dezero.verify.decoding import KINDS
 from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Program, Step
 from dezero.verify.strategies import alone_in, swept
-from dezero.verify.trial import Broken, Trial
+from dezero.verify.trial import Trial
 
 FEW_LAWS = ("runs", "value", "gradient", "isolation")
 

@@ -13,9 +13,9 @@ from dezero.functions import Sin
 from dezero.verify import cli
 from dezero.verify.faults import FAULTS, Fault, planted, scaled
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program, Step
 from dezero.verify.strength import trial
-from dezero.verify.trial import Broken, Unresolved
 
 SIN = Program((np.array([0.5, 1.0, -2.0]),), (Step("sin", (0,)),), (1,), (np.array([1.0, -0.5, 2.0]),))
 

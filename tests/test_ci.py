@@ -25,9 +25,9 @@ from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.claims import Claims
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.known import KnownFailure
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
-from dezero.verify.trial import Broken
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")

@@ -25,8 +25,9 @@ from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import STANDING_LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.scoreboard import BY_ITSELF, NOT_CLAIMED, Score
-from dezero.verify.trial import Broken, Trial
+from dezero.verify.trial import Trial
 
 OPS = ("add", "mul", "sum", "sin", "tanh", "cos")
 PLAN = Plan(
@@ -170,6 +171,9 @@ def test_the_command(
     umask = os.umask(0o022)
     os.umask(umask)
     assert [file.stat().st_mode & 0o777 for file in files] == [0o666 & ~umask] * 2
+    unwritable = ("--json", str(tmp_path), "--html", str(files[1]))
+    assert main([*arguments, *unwritable]) == 2
+    assert "it is a folder" in capsys.readouterr().err
     assert main(["compare", "jax"]) == 3
     assert main(["compare", "nobody"]) == 2
 

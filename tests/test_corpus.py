@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dezero.functions import Sin
-from dezero.graph import Namespace, T
+from dezero.namespace import Namespace, T
 from dezero.verify import cli, corpus, schemas
 from dezero.verify.corpus import Case, Expected
 from dezero.verify.engines.dezero import CONTRACTS

@@ -57,6 +57,19 @@ def test_what_is_no_program_is_passed_over_and_counted(tmp_path: Path) -> None:
     assert database.malformed == 4
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Hypothesis does not say so."""
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "folder")
+    (said,) = Databases([folder, str(tmp_path / "other")], "dezero").store([PROGRAM])
+    assert said == f"{folder} cannot be written: what was stored is not there"
+
+
+def test_a_target_may_be_called_as_no_text_can_be_written(tmp_path: Path) -> None:
+    Databases([str(tmp_path)], "-- caf\udce9").store([PROGRAM])
+    assert len(Databases([str(tmp_path)], "-- caf\udce9").programs(OPS, DTYPES, any_of)) == 1
+
+
 @pytest.mark.parametrize("name", ["github:", "github:owner", "github:/x", __file__])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(DatabaseError, match="expected"):

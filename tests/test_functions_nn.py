@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 import dezero.functions as F
-from dezero import Variable, grad, test_mode
+from dezero import Parameter, Variable, grad, test_mode
 from dezero.contract import Array
 
 # pytest would collect it by its name.
@@ -259,13 +259,34 @@ def test_lstm_cell() -> None:
 
 
 def test_the_parts_of_an_lstm_cell_are_of_one_shape() -> None:
-    for i, name in enumerate("fiou"):
+    for i, name in enumerate("fiouc"):
         parts = [X] * 5
         parts[i] = X[:1]
         with pytest.raises(
-            ValueError, match=rf"^lstm_cell: {name} has shape \(1, 3\); expected \(4, 3\)$"
+            ValueError, match=rf"^lstm_cell: the shapes are .*{name} \(1, 3\).*; expected the same for"
         ):
             F.lstm_cell(*parts)
+
+
+def test_a_number_for_a_bias_leaves_the_element_type() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert F.linear(x, x.T, 0.5).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("who", "call"),
+    [
+        ("linear: b", lambda p: F.linear(X, X.T, p)),
+        ("embed_id: W", lambda p: F.embed_id(np.array([0]), p)),
+        ("layer_norm: gamma", lambda p: F.layer_norm(X, p, ZEROS)),
+        ("batch_norm: beta", lambda p: F.batch_norm(X, ONES, p, ONES, ONES)),
+        ("lstm_cell: c", lambda p: F.lstm_cell(X, X, X, X, p)),
+        ("huber: x1", lambda p: F.huber(X, p)),
+    ],
+)
+def test_a_parameter_without_data_is_named(who: str, call: Callable[[Parameter], object]) -> None:
+    with pytest.raises(TypeError, match=f"^{who} has no data yet$"):
+        call(Parameter(None))
 
 
 def test_lstm_cell_far_out_remembers_or_forgets() -> None:
@@ -343,6 +364,15 @@ def test_batch_norm_stays_in_float32(training: bool) -> None:
             y = F.batch_norm(x, gamma, beta, mean, variance)
     assert y.dtype == mean.dtype == variance.dtype == np.float32
     pulled(y * y, x, gamma, beta)
+
+
+def test_batch_norm_takes_numbers_in_another_order_of_bytes() -> None:
+    x = np.arange(12.0).reshape(4, 3).astype(">f4")
+    mean, variance = np.zeros(3), np.ones(3)
+    F.batch_norm(x, ONES, ZEROS, mean, variance, decay=0.0)
+    close(mean, x.mean(0))
+    close(variance, x.astype(float).var(0, ddof=1), 1e-6)
+    close(F.var(x, 0), x.astype(float).var(0), 1e-6)
 
 
 def test_batch_norm_of_integers() -> None:
@@ -681,6 +711,23 @@ def test_integer_targets_leave_a_loss_in_the_element_type_of_its_scores(dtype: A
             assert np.all(pulled(y, scores)[0])
             scores.cleargrad()
         assert F.mean_squared_error(np.array(t), scores).dtype == dtype
+
+
+def test_integers_beside_scores_lose_no_digits() -> None:
+    close(F.mean_squared_error(np.array([2.0**24], np.float32), np.array([2**24 + 1])), 1.0)
+    close(F.mean_squared_error(np.array([30000], np.float16), np.array([30007])), 49.0)
+
+
+def test_the_difference_of_two_numbers_of_float16_may_lie_beyond_it() -> None:
+    x, t = np.array([6e4], np.float16), np.array([-6e4], np.float16)
+    close(F.huber(x, t, 0.1), np.float16(12000))
+
+
+def test_binary_cross_entropy_below_the_normal_numbers_of_float16() -> None:
+    p = var([3e-5], np.float16)
+    y = F.binary_cross_entropy(p, np.array([1], np.float16))
+    close(y, -np.log(p.data.astype(float)), 1e-3)
+    close(pulled(y, p)[0], -1 / p.data.astype(float), 1e-3)
 
 
 def test_binary_cross_entropy_of_a_long_double_is_finite_at_the_ends() -> None:

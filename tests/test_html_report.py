@@ -27,12 +27,13 @@ from dezero.verify.faults import FAULTS, planted
 from dezero.verify.html_report import histogram, to_html
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.pages import LONGEST, Shown, plain
 from dezero.verify.program import Program, Step
 from dezero.verify.report import Report
 from dezero.verify.scoreboard import NOT_CLAIMED, Score
 from dezero.verify.tracing import cotangent_of, first_wrong, trace
-from dezero.verify.trial import Broken, Trial
+from dezero.verify.trial import Trial
 
 __all__ = ["browser"]  # a fixture
 

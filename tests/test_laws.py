@@ -21,8 +21,9 @@ from dezero.verify.engines import Engine, Graph
 from dezero.verify.engines.core_simple import CoreSimpleEngine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS, SENTENCES, STANDING_LAWS
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Trial, Unresolved
+from dezero.verify.trial import Trial
 
 X, Y = np.array([1.0, 2.0]), np.array([[0.5], [-1.5]])
 SEED, SEEDS = np.array([1.0, -2.0]), np.array([[1.0, -2.0], [0.5, 1.0]])

@@ -31,12 +31,14 @@ import dezero.functions as F
 from dezero import Variable
 from dezero.contract import Array
 from dezero.verify import laws
+from dezero.verify.comparison import Mismatch, margins_of
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import Estimate
+from dezero.verify.outcomes import Broken, Convention, Unresolved
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Convention, Mismatch, Trial, Unresolved, margins_of
+from dezero.verify.trial import Trial
 
 
 class Blurred(Trial[Variable]):

@@ -24,11 +24,13 @@ from test_laws import (
 
 from dezero import Variable
 from dezero.contract import Array
+from dezero.verify.comparison import same
 from dezero.verify.engines import Graph
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS, SENTENCES, STANDING_LAWS, Law
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Trial, Unresolved, same
+from dezero.verify.trial import Trial
 
 A, B = np.array([1.0, 2.0]), np.array([3.0, 5.0])
 SEED = np.array([1.0, -2.0])

@@ -25,6 +25,7 @@ import pytest
 import dezero.functions as F
 from dezero import Parameter, Variable, no_grad, test_mode, utils
 from dezero.contract import Array
+from dezero.graph import has_data
 from dezero.layers import (
     LSTM,
     RNN,
@@ -35,7 +36,6 @@ from dezero.layers import (
     Layer,
     LayerNorm,
     Linear,
-    has_data,
 )
 
 test_mode.__test__ = False  # type: ignore[attr-defined] # pytest would collect it by its name
@@ -612,6 +612,17 @@ def test_batch_norm() -> None:
     integers = BatchNorm()
     assert integers(np.arange(6).reshape(3, 2)).dtype == np.float64
     assert integers.avg_mean.dtype == np.float64
+    assert BatchNorm()(np.arange(6, dtype=np.uint8).reshape(3, 2)).dtype == np.float32
+
+
+def test_running_statistics_of_a_file_are_widened_from_float16(tmp_path: Path) -> None:
+    x = np.array([[-2000.0], [2000.0]], np.float16)
+    one, half = np.ones(1, np.float16), np.zeros(1, np.float16)
+    np.savez(tmp_path / "w.npz", avg_mean=half, avg_var=one, gamma=one, beta=half)
+    layer = BatchNorm()
+    layer.load_weights(tmp_path / "w.npz")
+    assert layer(x).dtype == np.float16
+    np.testing.assert_allclose(layer.avg_var.data, 0.9 + 0.1 * x.astype(float).var(0, ddof=1), 1e-6)
 
 
 def test_layer_norm() -> None:
@@ -741,6 +752,13 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
     net.save_weights(path)
     assert path.read_bytes() != before
+
+
+def test_sizes_stand_before_the_arrays_of_a_file(tmp_path: Path) -> None:
+    """Readers that go from array to array, as those in other languages, know no other place."""
+    Linear(2, in_size=3).save_weights(tmp_path / "w.npz")
+    with zipfile.ZipFile(tmp_path / "w.npz") as archive:
+        assert not any(member.flag_bits & 8 for member in archive.infolist())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from dezero.contract import Array
-from dezero.graph import Namespace
+from dezero.namespace import Namespace
 from dezero.verify import magnitude
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.magnitude import Sized, gradient_sizes, sized

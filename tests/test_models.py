@@ -16,7 +16,8 @@ import pytest
 import dezero.functions as F
 from dezero import Variable, no_grad, test_mode, utils
 from dezero.contract import Array
-from dezero.layers import BatchNorm, Conv2d, Layer, Linear, has_data
+from dezero.graph import has_data
+from dezero.layers import BatchNorm, Conv2d, Layer, Linear
 from dezero.models import (
     MLP,
     VGG16,

@@ -14,7 +14,7 @@ import dezero.functions as F
 from dezero import arrays, core, graph
 from dezero.contract import REALS, Array, Shapes
 from dezero.core_simple import Function, Variable, as_array
-from dezero.graph import Namespace, T
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Nary, Operation, Splitting, Unary
 
 

@@ -15,7 +15,8 @@ import dezero.functions as F
 from dezero import Variable, grad, no_grad
 from dezero.arrays import as_array
 from dezero.contract import POSITIVE, REALS, Array, Attribute, Shapes, Smoothness
-from dezero.graph import Namespace, Operand, T
+from dezero.graph import Operand
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Composite, Nary, Operation, Splitting, Unary
 
 

@@ -20,8 +20,9 @@ from dezero.verify.engines.opaque import OpaqueTrial
 from dezero.verify.engines.peers import Narrower, PeerEngine, Pullback
 from dezero.verify.laws import LAWS
 from dezero.verify.oracles import enclose_gradient
+from dezero.verify.outcomes import Broken, Convention
 from dezero.verify.program import Program, Step
-from dezero.verify.trial import Broken, Convention, Trial
+from dezero.verify.trial import Trial
 
 
 class Traced:

@@ -23,9 +23,10 @@ from dezero.verify.engines import opaque, port
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.engines.port import KEPT, PortEngine, PortError, PortTrial, settled
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Json, Program, Step
 from dezero.verify.protocol import Result
-from dezero.verify.trial import Broken, Trial
+from dezero.verify.trial import Trial
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "ports.md"
 SERVE = [sys.executable, "-m", "dezero", "serve"]
@@ -594,6 +595,15 @@ def test_what_a_port_cannot_be_asked(
 ) -> None:
     assert verify(*arguments, "--", *hostile(folder)) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_port_is_given_no_program_of_a_type_that_it_does_not_compute_in(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "p.json").write_text(GOOD.astype("float32").to_json(), "utf-8")
+    assert cli.main(["replay", str(folder / "p.json"), "--", *hostile(folder)]) == 2
+    said = "program: its numbers are float32; "
+    assert said in capsys.readouterr().err
 
 
 def test_an_interrupted_port_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

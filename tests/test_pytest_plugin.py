@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -108,6 +109,18 @@ def test_it(dezero_check, function):
     once_more.assert_outcomes(failed=1)
     numbers = re.compile(r"(?m)^E +(?:expected|found|inputs) .*$")
     assert numbers.findall(once_more.stdout.str()) == numbers.findall(shown)[:3]
+
+
+def test_how_to_see_it_again_is_said_from_the_current_folder(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]")
+    folder = pytester.mkdir("below")
+    test = "def test_it(dezero_check):\n    dezero_check(Swell)\n"
+    (folder / "test_below.py").write_text(textwrap.dedent(WAVES) + test, "utf-8")
+    monkeypatch.chdir(folder)
+    done = pytester.runpytest_inprocess(*PLUGIN)
+    done.stdout.fnmatch_lines(["E         pytest test_below.py::test_it --dezero-seed *"])
 
 
 def test_what_cannot_be_checked_says_why(pytester: pytest.Pytester) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dezero.functions import Sin
-from dezero.graph import Namespace, T
+from dezero.namespace import Namespace, T
 from dezero.verify import cli, known
 from dezero.verify.catalogue import CORE, OPERATIONS
 from dezero.verify.claims import claims_of

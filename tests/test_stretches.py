@@ -29,9 +29,10 @@ from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import FAULTS, planted
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Json, Program, Step
 from dezero.verify.stretches import Folder
-from dezero.verify.trial import Broken, Trial
+from dezero.verify.trial import Trial
 
 OPS = ("add", "mul", "sum", "sin")
 PLAN = Plan(

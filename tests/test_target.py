@@ -16,8 +16,8 @@ from numpy.testing import assert_array_equal
 import dezero.functions as F
 from dezero import Function, Parameter, Variable, grad
 from dezero.contract import POSITIVE, REALS, Array, Domain, interval
-from dezero.graph import Namespace, T
 from dezero.layers import Linear
+from dezero.namespace import Namespace, T
 from dezero.operation import Unary
 from dezero.verify import check, cli
 from dezero.verify.cli.arguments import add_domains, domains_again, domains_joined
@@ -348,6 +348,10 @@ REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
     (any_number, (), "takes any number of arguments; give a domain for each"),
     (F.sin, ("reals",), r"sin: 'reals' is no domain; expected a Domain, or \(Domain, shape\)"),
     (F.sin, ((REALS, (9, 9)),), "sin: 81 elements in its arguments; at most 64"),
+    (F.sin, ((REALS, (-1,)),), r"sin: \(-1,\) is no shape; expected whole numbers from 0"),
+    (F.sin, ((REALS, (0.5,)),), r"sin: \(0.5,\) is no shape"),
+    (F.matmul, (REALS,), "matmul: 1 domains were given, one for each argument; missing"),
+    (lambda x: x, (REALS, REALS), "2 domains were given, one for each argument; too many"),
 ]
 
 
@@ -492,6 +496,36 @@ def test_a_function_that_ends_the_process_is_a_counterexample(
     assert f"RuntimeError: {name} would end the process: SystemExit(0)" in capsys.readouterr().out
 
 
+def test_what_a_function_imports_when_it_is_called_is_looked_for_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # as of a console script
+    before = sys.path.copy()
+    (tmp_path / "late.py").write_text("def f(x):\n    from beside_late import g\n    return g(x)\n")
+    (tmp_path / "beside_late.py").write_text("def g(x):\n    return x * x\n")
+    assert cli.main(["verify", "late:f", "--seed", "1", "--examples", "3"]) == 0
+    assert sys.path == before
+
+
+SEVERAL = """
+from dezero import functions as F
+
+def several(x):
+    return [F.sin(x), F.cos(x)] if float(x.data.sum()) > 0 else F.sin(x)
+"""
+
+
+def test_a_function_that_gives_now_two_values_now_one_is_a_counterexample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "of_several.py").write_text(SEVERAL, "utf-8")
+    given = ("--domain=-0.01:0.01@1", "--seed", "0", "--examples", "5")
+    assert cli.main(["verify", "of_several:several", *given]) == 1
+    assert "several gives 1 values; expected 2" in capsys.readouterr().out
+
+
 def test_a_module_that_ends_the_process_cannot_be_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -553,6 +587,10 @@ ONE = np.array(1.0)
         (Program((ONE,), (Step("sin", (0,)),), (1,), (ONE,)), "has no operation 'sin'"),
         (Program((ONE, ONE), (Step("root", (0,)),), (2,), (ONE,)), "root of its 1 inputs"),
         (Program((-ONE,), (Step("root", (0,)),), (1,), (ONE,)), "-1.0 is outside of the domain"),
+        (
+            Program((ONE,), (Step("root", (0,)),), (1,), (ONE,)).astype("float32"),
+            "its numbers are float32; root is verified in float64",
+        ),
     ],
 )
 def test_a_program_that_is_not_of_the_function_is_refused(
@@ -623,6 +661,10 @@ def steep(x: Variable) -> Variable:
     return F.sigmoid(1e4 * x)
 
 
+def softplus_of_a_slope(x: Variable) -> Variable:
+    return F.log(1.0 + F.exp(-50.0 * x))
+
+
 ROUNDED: list[tuple[Callable[..., Variable], Any]] = [
     (in_one_pass, REALS),
     (in_one_pass, (interval(10, 11), (3,))),
@@ -630,6 +672,11 @@ ROUNDED: list[tuple[Callable[..., Variable], Any]] = [
     (steep, REALS),
     (F.exp, interval(700, 709)),
     (F.sum, (REALS, (0,))),
+    # From somewhere on, what they give is 0, or 1, and stands still.
+    (softplus_of_a_slope, REALS),
+    (lambda x: -F.log(F.sigmoid(x)), interval(0, 100)),
+    (lambda x: 1.0 - F.tanh(x), interval(20, 40)),
+    (lambda x: (x + 100.0) ** 2 - 1e4, interval(0, 1e-15)),
 ]
 
 
@@ -647,6 +694,20 @@ def test_an_argument_that_is_overwritten_is_shown_as_it_was() -> None:
     with pytest.raises(AssertionError) as caught:
         check(overwriting, seed=1)
     assert "inputs   [0.0]" not in str(caught.value)
+
+
+def test_a_wrong_rule_where_the_values_stand_still_is_seen() -> None:
+    class Forgetful(Function):
+        """The larger of x and 0, and a rule that forgets which it was."""
+
+        def forward(self, x: Array) -> Array:
+            return np.maximum(x, 0.0)
+
+        def backward(self, gy: Variable) -> Variable:
+            return gy
+
+    with pytest.raises(AssertionError, match="the law `gradient`"):
+        check(Forgetful(), interval(-5, -2), examples=3)
 
 
 def test_a_wrong_rule_whose_terms_cancel_is_seen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -112,6 +113,11 @@ def test_normalize_by_a_std_that_float16_does_not_have() -> None:
     y = Normalize(0.0, 1e-8)(np.array([6e-8], np.float16))
     assert y.dtype == np.float16
     np.testing.assert_allclose(y, [5.96], rtol=1e-3)
+
+
+def test_a_flip_asks_its_rng_for_numbers_alone() -> None:
+    rng: Any = random.Random(0)  # it draws no orders
+    assert RandomHorizontalFlip(1, rng=rng)(np.array([0, 1])).tolist() == [1, 0]
 
 
 def test_the_rng_of_a_flip_draws_numbers() -> None:

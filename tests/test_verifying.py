@@ -21,9 +21,9 @@ from dezero.verify.campaign import Counterexample, Tally
 from dezero.verify.cli import arguments as shared
 from dezero.verify.cli.arguments import REPORTS, add_limits
 from dezero.verify.faults import FAULTS, planted
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import MAX_BYTES, Program, Step
 from dezero.verify.report import Report
-from dezero.verify.trial import Broken
 
 SINES = ("--seed", "1", "--ops", "neg,sin", "--laws", "gradient", "--examples", "20")
 SERVE = (sys.executable, "-m", "dezero", "serve")
@@ -37,6 +37,34 @@ def found(*arguments: str, fault: str = "sin_factor") -> int:
     """Verifies with a fault in dezero; the exit code."""
     with planted(FAULTS[fault]):
         return cli.main(["verify", *arguments])
+
+
+def test_an_operand_among_the_attributes_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = np.ones(2)
+    step = Step("mean_squared_error", (0,), {"x1": 2.0})
+    (tmp_path / "p.json").write_text(
+        Program((one,), (step,), (1,), (np.array(1.0),)).to_json(), "utf-8"
+    )
+    assert cli.main(["replay", str(tmp_path / "p.json")]) == 2
+    said = "step 0 (mean_squared_error): x1 is no attribute; expected none"
+    assert said in capsys.readouterr().err
+
+
+def test_a_seed_that_no_reader_of_json_keeps_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "--seed", str(2**53 + 1)])
+    assert f"expected a whole number from 0 to {2**53}" in capsys.readouterr().err
+
+
+def test_a_counterexample_of_a_database_is_seen_again_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = ("--database", str(tmp_path / "d"))
+    assert found(*SINES, *database) == 1
+    (again,) = [line for line in capsys.readouterr().out.splitlines() if "dezero verify" in line]
+    assert again.split()[-2:] == [*database]
 
 
 # ----------------------------------------------------------------------------- What cannot be written

@@ -318,7 +318,10 @@ def check_step(
     """
     x, *others = operands
     for name, value in given.items():
-        kind = contract.attributes[name]
+        kind = contract.attributes.get(name)
+        if kind is None:
+            known = ", ".join(contract.attributes) or "none"
+            raise ProgramError(f"{name} is no attribute; expected {known}")
         if not _TESTS[kind](value, x):
             raise ProgramError(f"{name} is {brief(value)}; expected {kind.value}")
     beside = _SHAPES_BESIDE.get(contract.shapes)

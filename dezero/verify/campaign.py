@@ -26,10 +26,11 @@ from dezero.verify.decoding import well_placed
 from dezero.verify.engines import Engine
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import LAWS, STANDING_LAWS
+from dezero.verify.outcomes import Broken, Certificate, Convention, Unresolved
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import simpler
 from dezero.verify.strategies import Programs, programs, swept
-from dezero.verify.trial import Broken, Certificate, Convention, Trial, Unresolved
+from dezero.verify.trial import Trial
 
 RUN = 250
 """How many programs there are in one run."""

@@ -44,7 +44,8 @@ class Databases:
             DatabaseDown: The package that one needs is not there.
         """
         self._databases = {name: _opened(name) for name in names}
-        self._key = f"dezero: counterexamples of {target}".encode()
+        # The command of a port may have half of a surrogate pair, for a byte that is no UTF-8.
+        self._key = f"dezero: counterexamples of {target}".encode(errors="backslashreplace")
         self.malformed: int = 0
 
     def programs(
@@ -94,6 +95,10 @@ class Databases:
             try:
                 for text in texts:
                     one.save(self._key, text)
+                # That of folders keeps to itself what it cannot write.
+                is_folder = isinstance(one, database.DirectoryBasedExampleDatabase)
+                if is_folder and not set(texts) <= set(one.fetch(self._key)):
+                    failures.append(f"{name} cannot be written: what was stored is not there")
             except Exception as error:  # as above
                 failures.append(f"{name} cannot be written: {_said(error)}")
         return failures

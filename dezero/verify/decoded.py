@@ -11,8 +11,8 @@ from typing import cast
 from dezero.verify.program import Json
 from dezero.verify.protocol import brief
 
-MAX_BYTES = 2**26
-"""No file is read that is larger."""
+MAX_BYTES = 2**28
+"""No file is read that is larger: a part of some five million programs is not."""
 MAX_DEPTH = 32
 """Nothing in it may be nested more deeply."""
 MOST = 2**53

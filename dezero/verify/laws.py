@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dezero.contract import Array
+from dezero.verify.comparison import SAFETY, alike, copies, kept, margins_of, same, shown, widened
 from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.lifetimes import (
     check_no_graph,
@@ -21,22 +22,10 @@ from dezero.verify.lifetimes import (
     check_visits,
 )
 from dezero.verify.oracles import one_sided
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program
 from dezero.verify.standing import check_depth, check_growth, check_regions
-from dezero.verify.trial import (
-    PERTURBED_RUNS,
-    SAFETY,
-    Broken,
-    Trial,
-    Unresolved,
-    alike,
-    copies,
-    kept,
-    margins_of,
-    same,
-    shown,
-    widened,
-)
+from dezero.verify.trial import PERTURBED_RUNS, Trial
 
 LOST = "the digits of a value are lost in a rounding"
 """Why a sample is unresolved: see `dezero.verify.trial.Trial.lost`."""

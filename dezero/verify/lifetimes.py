@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dezero.verify.comparison import copies, kept, same, shown
 from dezero.verify.engines import Graph, V
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Program
-from dezero.verify.trial import Broken, Trial, copies, kept, same, shown
+from dezero.verify.trial import Trial
 
 
 def check_no_graph(trial: Trial[V]) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 from dezero import arrays
 from dezero.arrays import Axes, Index, Pair, Shape, as_array
 from dezero.contract import Array
-from dezero.graph import ARRAYS, Function, Namespace, Node, Reading, Variable, pull_back
+from dezero.graph import ARRAYS, Function, Node, Reading, Variable, pull_back
+from dezero.namespace import Namespace
 from dezero.verify.engines import Engine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.program import Program
@@ -37,7 +38,9 @@ class Sized:
 
     def __init__(self, value: Array, size: Array | None = None) -> None:
         self.value: Array = as_array(value)
-        self.size: Array = as_array(np.abs(value) if size is None else size)
+        size = np.abs(value) if size is None else size
+        # 0 · ∞ tells nothing of the terms, and would swallow all that comes to it.
+        self.size: Array = as_array(np.where(np.isnan(size), np.abs(value), size))
 
     @property
     def shape(self) -> Shape:
@@ -82,7 +85,8 @@ class Sized:
     def __pow__(self, other: Sized | float) -> Sized:
         b = sized(other)
         y = self.value**b.value
-        return Sized(y, np.abs(y) * (1 + np.abs(b.value) * self.relative))
+        slope = np.abs(b.value * self.value ** (b.value - 1))
+        return Sized(y, np.abs(y) + slope * self.size)
 
     def __matmul__(self, other: Sized) -> Sized:
         return Sized(self.value @ other.value, self.size @ other.size)

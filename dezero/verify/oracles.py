@@ -335,7 +335,9 @@ _Sample = Callable[[float], tuple[float, float]]
 """A step's length h -> an approximation that tends to the derivative with h, and its rounding."""
 
 
-def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0) -> Estimate:
+def ladders(
+    f: Callable[[float], float], bound: float = math.inf, side: int = 0, within: float = 0.0
+) -> Estimate:
     """The derivative of f at 0 from its values alone: two ladders of Ridders' extrapolation.
 
     The ladders share neither first step nor ratio, so that what deceives one (a pole or a kink
@@ -345,6 +347,8 @@ def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0)
         f: A function of a real number, such as t -> root(x + t·v).
         bound: No value is taken at this distance or beyond.
         side: 0 for differences across 0; 1 or -1 for values on that side only.
+        within: How large the numbers are of which f is computed, for differences across 0: where its
+            values stand still at 0, the roundings of those are not seen in them.
 
     Source: C. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
@@ -353,7 +357,7 @@ def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0)
 
         def central(h: float) -> tuple[float, float]:
             right, left = f(h), f(-h)
-            return (right - left) / (2 * h), _EPSILON * (abs(right) + abs(left)) / h
+            return (right - left) / (2 * h), _EPSILON * (abs(right) + abs(left) or within) / h
 
         estimate = _two_ladders(central, 0.5, bound, 2, noise)
         shortest = min(0.5, 0.9 * bound) / 2.0 ** (_LEVELS - 1)

@@ -22,8 +22,8 @@ from dezero.verify.coverage import FEATURES
 from dezero.verify.known import ENOUGH, KnownFailure
 from dezero.verify.laws import SENTENCES
 from dezero.verify.oracles import BITS
+from dezero.verify.outcomes import Certificate
 from dezero.verify.program import AttributeValue, Json, Program
-from dezero.verify.trial import Certificate
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Score:
         name: The engine.
         who: What it is, with its version.
         target: What the command takes for it.
+        conditions: The arguments that a replay needs besides.
         module: Where its operations can be imported from.
         laws: The laws that can be held against it.
         claims: What it does not claim.
@@ -55,6 +56,7 @@ class Score:
     name: str
     who: str = ""
     target: str = ""
+    conditions: str = ""
     module: str = "dezero.functions"
     laws: Sequence[str] = ()
     claims: Claims = field(default_factory=Claims)
@@ -107,6 +109,7 @@ def score(
     plan: Plan,
     claims: Claims,
     listener: Listener = lambda _: None,
+    conditions: str = "",
 ) -> Score:
     """Runs the campaign of one engine through, whatever it finds.
 
@@ -117,12 +120,13 @@ def score(
         plan: Its campaign.
         claims: What it does not claim.
         listener: Is told how far the campaign is.
+        conditions: The arguments that a replay needs besides.
     """
     # What is made of others, or takes more, comes first: it is to blame before what stands beside it.
     every = [KnownFailure(op, law, "met") for op in reversed([*plan.contracts]) for law in plan.laws]
     tally = campaign.run(replace(plan, known=every), listener)
     campaign.standing(engine, plan.laws, tally, plan.seed)
-    found = Score(engine.name, who, target, engine.module, plan.laws, claims, tally)
+    found = Score(engine.name, who, target, conditions, engine.module, plan.laws, claims, tally)
     traces = {place: traced(plan.trial, one.found.program) for place, one in found.broken.items()}
     return replace(found, traces=traces)
 
@@ -241,7 +245,7 @@ def to_html(scores: Sequence[Score], seed: int) -> str:
         for (law, op), shown in one.broken.items():
             number = len(articles) + 1
             links[i, law, op] = f"counterexample-{number}"
-            about = counterexample_of(shown, number, one.module, one.target)
+            about = counterexample_of(shown, number, one.module, one.target, one.conditions)
             articles.append({**about, "engine": plain(one.name), "whose": _whose(op)})
 
     def row(name: str, says: str, found: Sequence[Cell], *, is_law: bool) -> dict[str, object]:

@@ -11,10 +11,10 @@ import numpy as np
 from dezero.contract import Contract
 from dezero.verify.engines.port import SECONDS_TO_STOP, PortEngine, PortError, PortTrial
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.protocol import brief
 from dezero.verify.strategies import swept
-from dezero.verify.trial import Broken
 
 LAWS_OF_THE_HARNESS: Final = ("runs", "shape_dtype")
 _MOST = 300

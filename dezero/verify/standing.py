@@ -10,8 +10,8 @@ from collections.abc import Generator
 import numpy as np
 
 from dezero.verify.engines import Engine, V
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Step
-from dezero.verify.trial import Broken
 
 DEPTH = 1_000_000
 ITERATIONS = 10_000

@@ -22,9 +22,10 @@ from dezero.verify.catalogue import OPERATIONS
 from dezero.verify.engines.dezero import CONTRACTS, DezeroEngine
 from dezero.verify.faults import Fault, planted, scaled
 from dezero.verify.laws import LAWS, STANDING_LAWS
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program
 from dezero.verify.strategies import swept
-from dezero.verify.trial import Broken, Trial, Unresolved
+from dezero.verify.trial import Trial
 
 DTYPES = ("float64", "float64", "float64", "float32")
 """The element types as `dezero verify` draws them."""

@@ -22,9 +22,9 @@ from dezero.verify.coverage import FEATURES, Coverage
 from dezero.verify.decoded import Decoded, DecodedError, read
 from dezero.verify.known import KnownFailure
 from dezero.verify.laws import SENTENCES
+from dezero.verify.outcomes import Broken
 from dezero.verify.program import Json, Program, ProgramError
 from dezero.verify.protocol import brief
-from dezero.verify.trial import Broken
 
 REPLAYED = -1
 """The number of what comes before the first stretch: the programs of databases."""

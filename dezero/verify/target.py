@@ -25,14 +25,16 @@ from dezero.graph import Function, Node, Variable
 from dezero.operation import Operation
 from dezero.verify import campaign
 from dezero.verify.campaign import Plan, Tally
+from dezero.verify.comparison import Mismatch, copies
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.magnitude import gradient_sizes, product_sizes
 from dezero.verify.oracles import ladders
+from dezero.verify.outcomes import Unresolved
 from dezero.verify.program import Program, ProgramError, Step
 from dezero.verify.rewrites import moves
 from dezero.verify.strategies import Programs, programs_made_by
-from dezero.verify.trial import Mismatch, Trial, Unresolved, copies
+from dezero.verify.trial import Trial
 
 Target: TypeAlias = Callable[..., Variable | Sequence[Variable]]
 """A function of Variables that gives a Variable or several, or an instance of a Function."""
@@ -200,11 +202,20 @@ class FunctionTrial(Trial[Variable]):
                     with np.errstate(all="ignore"):
                         return self._root(moved)
 
-                estimate = ladders(along, self._room(float(x[place]), i))
+                estimate = ladders(along, self._room(float(x[place]), i), within=self._largest_within)
                 if not estimate.resolved:
                     raise Unresolved("the differences of values do not converge")
                 slopes[i][place], errors[i][place] = estimate.value, estimate.error
         return slopes, errors
+
+    @cached_property
+    def _largest_within(self) -> float:
+        """The largest number that a rule reads in the graph of the function, times its cotangents."""
+        makers = {node.creator for node in _behind(self.run.graph.outputs)} - {None}
+        read = [x for maker in makers if maker is not None for x in maker.saved if x is not None]
+        largest = max((float(np.max(np.abs(x), initial=0)) for x in read), default=0.0)
+        weight = sum(float(np.abs(seed).sum()) for seed in self.exact_program.seeds)
+        return largest * weight if math.isfinite(largest * weight) else 0.0
 
     def _room(self, x: Array | float, i: int) -> float:
         """How far (an element of) an argument may be moved without leaving its domain."""
@@ -316,6 +327,18 @@ def arity_of(target: Target) -> int:
     if not required:
         raise TargetError(f"{name} takes no arguments; there is nothing to differentiate")
     return len(required)
+
+
+def _expect_arity(target: Target, name: str, n: int) -> None:
+    """Raises TargetError if a target, so far as its parameters are known, does not take n arguments."""
+    try:
+        signature = inspect.signature(target.forward if isinstance(target, Function) else target)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*[None] * n)
+    except TypeError as error:
+        raise TargetError(f"{name}: {n} domains were given, one for each argument; {error}") from None
 
 
 def name_of(target: object) -> str:
@@ -445,6 +468,10 @@ def prepare(target: Target | type[Function], given: Sequence[Given] = ()) -> Pre
     for domain in chosen:
         if not isinstance(cast(object, domain[0] if isinstance(domain, tuple) else domain), Domain):
             raise TargetError(f"{name}: {domain!r} is no domain; expected a Domain, or (Domain, shape)")
+        sizes: Iterable[object] = domain[1] if isinstance(domain, tuple) else ()
+        if not all(isinstance(n, int) and n >= 0 for n in sizes):
+            raise TargetError(f"{name}: {sizes} is no shape; expected whole numbers from 0")
+    _expect_arity(target, name, len(chosen))
     n_elements = sum(math.prod(d[1]) for d in chosen if isinstance(d, tuple))
     if n_elements > MOST_ELEMENTS:
         raise TargetError(f"{name}: {n_elements} elements in its arguments; at most {MOST_ELEMENTS}")

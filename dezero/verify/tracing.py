@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dezero.contract import Array
+from dezero.verify.comparison import SAFETY, margins_of
 from dezero.verify.oracles import complex_step
 from dezero.verify.program import Program
-from dezero.verify.trial import SAFETY, Trial, margins_of
+from dezero.verify.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any, Generic
 import numpy as np
 
 from dezero.contract import Array
+from dezero.verify.comparison import SAFETY, Mismatch, alike, copies, kept, margins_of, widened
 from dezero.verify.engines import Engine, Graph, V
 from dezero.verify.evaluation import evaluate
 from dezero.verify.magnitude import cotangent_sizes, gradient_sizes, product_sizes
@@ -30,6 +31,7 @@ from dezero.verify.oracles import (
     enclose_second,
     enclose_values,
 )
+from dezero.verify.outcomes import Broken, Certificate, Convention, Unresolved
 from dezero.verify.program import Program, ProgramError
 from dezero.verify.rewrites import (
     ancestors,
@@ -40,73 +42,11 @@ from dezero.verify.rewrites import (
     with_explicit_broadcasting,
 )
 
-SAFETY = 10.0
-"""How many times the estimated rounding a difference must exceed."""
 PERTURBED_RUNS = 7
 _WIDEST, _TINIEST = 1e-9, 1e-12
 """An enclosure settles a matter if its radius is below this part of it, or of a tiny number."""
 NEAR_KINK = 1e-2
 """Nearer to a kink than this, a difference of rounding may decide on which side a value lies."""
-
-
-class Broken(Exception):
-    """A law does not hold.
-
-    Attributes:
-        what: What was looked at, in a sentence.
-        expected: What it should be, as text.
-        found: What it is, as text.
-        margin: By how many times the tolerance was exceeded; infinite where there is none.
-        step: The number of the step that is to blame, where that is known.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        expected: object = "",
-        found: object = "",
-        margin: float = np.inf,
-        step: int | None = None,
-    ) -> None:
-        # Half of a surrogate pair, which a target may say and no file can hold, becomes an escape.
-        what, expected, found = (
-            str(text).encode(errors="backslashreplace").decode() for text in (what, expected, found)
-        )
-        super().__init__(what, expected, found, margin, step)
-        self.what = what
-        self.expected: str = expected
-        self.found: str = found
-        self.margin = margin
-        self.step = step
-
-
-class Unresolved(Exception):
-    """The oracles cannot decide whether a law holds here."""
-
-
-class Convention(Unresolved):
-    """The program lies on a kink at which the engine documents another derivative than ours.
-
-    Attributes:
-        op: The operation.
-    """
-
-    def __init__(self, engine: str, op: str) -> None:
-        super().__init__(f"{engine} documents another derivative of {op} at its kinks")
-        self.op = op
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What was proved of the gradient of a program.
-
-    Attributes:
-        ulps: No element of the gradient of any input is further than this from its true value. One ulp
-            is the last place of the largest element of that gradient, or of the terms it is summed of,
-            or of 1e-12 where those are smaller.
-    """
-
-    ulps: float
 
 
 @dataclass(frozen=True)
@@ -649,81 +589,3 @@ def _ulps(found: Array | None, proven: Enclosures, sizes: Array) -> float:
     distance = np.abs((0.0 if found is None else found) - proven.mid) + proven.rad
     largest = np.max(np.maximum(np.abs(proven.mid), sizes), initial=_TINIEST)
     return float(np.max(distance, initial=0.0) / np.spacing(largest))
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """A difference that exceeds its tolerance.
-
-    Attributes:
-        what: What was compared.
-        array: Which of the arrays, by number.
-        index: Where in it.
-        expected: The number that should stand there.
-        found: The number that stands there.
-        margin: The difference, in tolerances.
-    """
-
-    what: str
-    array: int
-    index: tuple[int, ...]
-    expected: float
-    found: float
-    margin: float
-
-    def broken(self) -> Broken:
-        """The same as an exception."""
-        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        return Broken(
-            f"{self.what} {self.array}{place}",
-            repr(self.expected),
-            repr(self.found),
-            self.margin,
-        )
-
-
-def widened(tolerances: Sequence[Array], errors: Sequence[Array]) -> list[Array]:
-    """Tolerances for what may be off by some errors, too."""
-    return [t + SAFETY * e for t, e in zip(tolerances, errors, strict=True)]
-
-
-def alike(found: Array | None, expected: Array) -> bool:
-    """Whether two arrays have the same shape, and differences of nothing but zeros."""
-    if found is None or found.shape != expected.shape:
-        return False
-    with np.errstate(all="ignore"):
-        return not np.any(found - expected)
-
-
-def margins_of(found: Array, expected: Array, tolerance: Array) -> Array:
-    """The differences, in tolerances; infinite where what was found is not a number."""
-    with np.errstate(all="ignore"):
-        margins = np.abs(np.subtract(found, expected, dtype=float)) / np.maximum(tolerance, 1e-300)
-    margins = np.where(np.isfinite(found), margins, np.inf)
-    return np.where(found == expected, 0.0, margins)  # two infinities, too
-
-
-def copies(arrays: Sequence[Array]) -> list[Array]:
-    """Arrays that an engine may spoil."""
-    return [x.copy() for x in arrays]
-
-
-def kept(g: Array | None) -> Array | None:
-    """A gradient, safe from what comes after."""
-    return None if g is None else g.copy()
-
-
-def shown(g: Array | None) -> str:
-    """An array as an error shows it: every digit."""
-    return "None" if g is None else repr(g.tolist())
-
-
-def same(a: Array | None, b: Array | None) -> bool:
-    """Whether two arrays are the same bit for bit."""
-    if a is None or b is None:
-        return a is b
-    if (a.shape, a.dtype) != (b.shape, b.dtype):
-        return False
-    if a.dtype.itemsize > 8:  # a long double is padded by bytes that hold whatever was there before
-        return np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a), np.signbit(b))
-    return a.tobytes() == b.tobytes()

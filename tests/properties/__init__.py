@@ -16,9 +16,10 @@ from dezero.verify.engines import Engine
 from dezero.verify.engines.core_simple import CoreSimpleEngine
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import Program
 from dezero.verify.strategies import programs
-from dezero.verify.trial import Broken, Trial, Unresolved
+from dezero.verify.trial import Trial
 
 DEZERO = DezeroEngine()
 CORE_SIMPLE = CoreSimpleEngine()

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import dezero.functions as F
 from dezero import Parameter, Variable, using_config
 from dezero.contract import Array
-from dezero.layers import LSTM, RNN, BatchNorm, Layer, Linear, has_data
+from dezero.graph import has_data
+from dezero.layers import LSTM, RNN, BatchNorm, Layer, Linear
 
 SEEDS = st.integers(0, 2**32 - 1)
 SMALL = st.integers(1, 4)

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         _parser().print_help()
         return USAGE
+    places = sys.path.copy()
     try:
         code = int(options.run(options))
         print(end="", flush=True)  # here and not at the end: who read it may have gone
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    finally:
+        sys.path[:] = places  # without that of a target
 
 
 def _parted(arguments: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from dezero.contract import interval
 from dezero.utils import whole_file
+from dezero.verify.decoded import MOST
 from dezero.verify.program import Json
 from dezero.verify.target import Given
 
@@ -53,9 +54,11 @@ def count_of(what: str) -> Callable[[str], int]:
 
 
 def seed(text: str) -> int:
-    """A seed."""
-    if not text.isdecimal() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number from 0")
+    """A seed: no larger than any reader of JSON keeps exactly."""
+    if not text.isdecimal() or len(text) > 18 or int(text) > MOST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed; expected a whole number from 0 to {MOST}"
+        )
     return int(text)
 
 

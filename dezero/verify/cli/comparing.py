@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from dezero.verify.cli.arguments import (
 )
 from dezero.verify.cli.progress import shown
 from dezero.verify.engines.opaque import OpaqueEngine
+from dezero.verify.engines.port import PortEngine
 from dezero.verify.scoreboard import Score
 
 WIDTH = 120
@@ -55,6 +57,7 @@ def _compare(options: argparse.Namespace) -> int:
     for name in names:
         if name not in targets.NAMES:
             raise UsageError(f"no engine is called {name!r}; there are: {', '.join(targets.NAMES)}")
+    arguments.expect_writable(options.json, options.html)
     seed = arguments.seed_of(options)
     scores: list[Score] = []
     with targets.port(options) as port:  # one that does not start costs nobody's campaign
@@ -75,11 +78,12 @@ def _compare(options: argparse.Namespace) -> int:
     console.print(scoreboard.tables(scores, seed))
     if options.html is None and any(one.broken for one in scores):
         print("\n--html F shows each program, and the command that replays it")
-    arguments.write_if(
-        options.json, lambda: json.dumps(scoreboard.to_dict(scores, seed), indent=1) + "\n"
+    files = (
+        (options.json, lambda: json.dumps(scoreboard.to_dict(scores, seed), indent=1) + "\n"),
+        (options.html, lambda: scoreboard.to_html(scores, seed)),
     )
-    arguments.write_if(options.html, lambda: scoreboard.to_html(scores, seed))
-    return _exit_code(scores)
+    with arguments.written(files):
+        return _exit_code(scores)
 
 
 def _exit_code(scores: Sequence[Score]) -> int:
@@ -104,7 +108,11 @@ def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed:
         dtypes=engine.dtypes if isinstance(engine, OpaqueEngine) else ("float64",),
     )
     with shown(plan, target.name) as listener:
-        return scoreboard.score(engine, target.name, who, plan, claims_of(engine, "extended"), listener)
+        conditions = (
+            shlex.join(arguments.limits_again(options)) if isinstance(engine, PortEngine) else ""
+        )
+        claims = claims_of(engine, "extended")
+        return scoreboard.score(engine, target.name, who, plan, claims, listener, conditions)
 
 
 def _who(name: str, engine: object) -> str:

@@ -47,6 +47,7 @@ def define(add: AddCommand) -> None:
 
 
 def _faults(options: argparse.Namespace) -> int:
+    arguments.expect_writable(options.json, options.markdown, options.svg)
     if options.sensitivity:
         return _sensitivity(options)
     if options.svg:
@@ -63,9 +64,12 @@ def _faults(options: argparse.Namespace) -> int:
     tables.show(tables.unseen_rows())
     print()
     print(f"dezero: {tables.summary(found)}")
-    arguments.write_if(options.json, lambda: tables.faults_to_json(found, seeds, examples))
-    arguments.write_if(options.markdown, lambda: tables.faults_to_markdown(found, seeds, examples))
-    return HELD if all(s.caught for s in found) else COUNTEREXAMPLE
+    files = (
+        (options.json, lambda: tables.faults_to_json(found, seeds, examples)),
+        (options.markdown, lambda: tables.faults_to_markdown(found, seeds, examples)),
+    )
+    with arguments.written(files):
+        return HELD if all(s.caught for s in found) else COUNTEREXAMPLE
 
 
 def _sensitivity(options: argparse.Namespace) -> int:
@@ -80,7 +84,10 @@ def _sensitivity(options: argparse.Namespace) -> int:
     tables.show(tables.sensitivity_rows(curve))
     print()
     print(tables.sensitivity_summary(curve))
-    arguments.write_if(options.json, lambda: tables.sensitivity_to_json(curve, programs))
-    arguments.write_if(options.markdown, lambda: tables.sensitivity_to_markdown(curve, programs))
-    arguments.write_if(options.svg, lambda: tables.sensitivity_to_svg(curve))
-    return HELD if strength.sensitive_enough(curve) else COUNTEREXAMPLE
+    files = (
+        (options.json, lambda: tables.sensitivity_to_json(curve, programs)),
+        (options.markdown, lambda: tables.sensitivity_to_markdown(curve, programs)),
+        (options.svg, lambda: tables.sensitivity_to_svg(curve)),
+    )
+    with arguments.written(files):
+        return HELD if strength.sensitive_enough(curve) else COUNTEREXAMPLE

@@ -14,8 +14,8 @@ from dezero.verify.cli.arguments import COUNTEREXAMPLE, HELD, AddCommand, UsageE
 from dezero.verify.cli.targets import Chosen
 from dezero.verify.diagrams import picture
 from dezero.verify.laws import LAWS
+from dezero.verify.outcomes import Broken, Unresolved
 from dezero.verify.program import MAX_BYTES, Json, Program, ProgramError
-from dezero.verify.trial import Broken, Unresolved
 
 
 def define(add: AddCommand) -> None:

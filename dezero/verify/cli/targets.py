@@ -7,7 +7,7 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -57,6 +57,13 @@ class Chosen:
     contracts: Mapping[str, Contract]
     prepared: Prepared | None
 
+    @property
+    def dtypes(self) -> Sequence[str] | None:
+        """The element types in which it computes, or is verified; None for all."""
+        if self.prepared is not None:
+            return ("float64",)
+        return self.engine.dtypes if isinstance(self.engine, OpaqueEngine) else None
+
     def trial(self, program: Program) -> Trial[Any]:
         """A trial of the target."""
         if self.prepared is not None:
@@ -72,6 +79,12 @@ class Chosen:
         for number, step in enumerate(program.steps):
             if step.op not in self.contracts:
                 raise ProgramError(f"step {number}: {self.engine.name} has no operation {step.op!r}")
+        dtypes = self.dtypes
+        if dtypes is not None and program.dtype.name not in dtypes:
+            raise ProgramError(
+                f"program: its numbers are {program.dtype.name}; {self.engine.name} is verified in "
+                f"{', '.join(dtypes)}"
+            )
         if self.prepared is not None:
             self.prepared.check(program)
             return
@@ -189,15 +202,15 @@ def target(options: argparse.Namespace) -> Chosen:
 
 def _loaded(name: str) -> Target:
     module_name, _, path = name.partition(":")
-    sys.path.insert(0, os.getcwd())
+    here = os.getcwd()
+    if here not in sys.path:  # where it stays, for what the target imports when it is called
+        sys.path.insert(0, here)
     try:
         found: object = importlib.import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # whatever a user's module does while it is imported
         raise NotStarted(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.pop(0)
     if isinstance(found, type) and issubclass(found, Function):
         try:
             return found()

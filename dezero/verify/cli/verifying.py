@@ -25,11 +25,11 @@ from dezero.verify.databases import DatabaseError, Databases
 from dezero.verify.engines import Engine
 from dezero.verify.engines.opaque import OpaqueEngine
 from dezero.verify.engines.port import PortEngine
+from dezero.verify.outcomes import Certificate
 from dezero.verify.pages import Shown
 from dezero.verify.program import Json, Program
 from dezero.verify.report import Report
 from dezero.verify.tracing import traced
-from dezero.verify.trial import Certificate
 
 DTYPES: dict[str, tuple[str, ...]] = {
     "float64": ("float64",),
@@ -308,6 +308,9 @@ def _again(options: argparse.Namespace, seed: int, examples: int | None = None) 
     for name in ("laws", "ops"):
         if getattr(options, name):
             parts += [f"--{name}", ",".join(getattr(options, name))]
+    # How it began does not tell of them, nor do parts: another may have others.
+    for name in () if options.shard or examples is None else options.database or ():
+        parts += ["--database", name]
     parts += arguments.conditions_again(options)
     return shlex.join(parts + (["--", *options.port] if options.port else []))
 

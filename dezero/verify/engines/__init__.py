@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from dezero.contract import Array, Contract
-from dezero.verify.program import Program, ProgramError, Step
+from dezero.verify.program import Program, Step
 
 V = TypeVar("V")
 """A variable of an engine."""
@@ -142,9 +142,9 @@ class Engine(ABC, Generic[V]):
                 error.add_note(f"in step {number} ({step.op}) of the program, by {self.name}")
                 raise
             if len(results) != step.n_out:
-                raise ProgramError(
-                    f"step {number} ({step.op}): n_out is {step.n_out}, "
-                    f"but {self.name} gives {len(results)} values"
+                raise RuntimeError(
+                    f"step {number} ({step.op}): {self.name} gives {len(results)} values; "
+                    f"expected {step.n_out}"
                 )
             values.extend(results)
             del operands, results

@@ -23,7 +23,8 @@ import numpy as np
 
 from dezero.arrays import Shape
 from dezero.contract import Array
-from dezero.graph import Function, Namespace, Node, Reading, Variable
+from dezero.graph import Function, Node, Reading, Variable
+from dezero.namespace import Namespace
 from dezero.operation import Operation
 
 

@@ -48,7 +48,7 @@ from dezero.contract import (
     Kinks,
     Shapes,
 )
-from dezero.graph import Namespace
+from dezero.namespace import Namespace
 from dezero.operation import Operation
 from dezero.verify import reference
 from dezero.verify.evaluation import FUNCTIONS

@@ -8,7 +8,8 @@ import numpy as np
 
 import dezero.functions as F
 from dezero import Variable
-from dezero.graph import Namespace, VariableNamespace
+from dezero.graph import VariableNamespace
+from dezero.namespace import Namespace
 
 x = Variable(np.array([[0.1, 0.2], [0.3, 0.4]]))
 

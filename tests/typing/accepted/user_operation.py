@@ -11,7 +11,8 @@ import dezero
 import dezero.functions as F
 from dezero import Variable, arrays, as_array, as_variable
 from dezero.contract import AT_ZERO, POSITIVE, REALS, Array, Attribute, Contract, Shapes, Smoothness
-from dezero.graph import Namespace, Operand, T
+from dezero.graph import Operand
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Composite, Nary, Splitting, Unary
 
 x = Variable(np.array([0.5, 1.5]))

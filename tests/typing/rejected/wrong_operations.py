@@ -9,7 +9,8 @@ import numpy as np
 import dezero.functions as F
 from dezero import Variable, arrays, as_array, core
 from dezero.contract import REALS, Array, Attribute, Shapes
-from dezero.graph import Namespace, T, VariableNamespace, install
+from dezero.graph import VariableNamespace, install
+from dezero.namespace import Namespace, T
 from dezero.operation import Binary, Nary, Splitting, Unary
 
 
