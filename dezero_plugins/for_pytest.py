@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shlex
 from typing import TYPE_CHECKING, Protocol
@@ -115,11 +116,17 @@ def dezero_check(request: pytest.FixtureRequest) -> Check:
         except TargetError as error:
             raise TargetError(str(error)) from None
         except AssertionError as error:
-            test = request.config.cwd_relative_nodeid(request.node.nodeid)
-            again = f"pytest {shlex.quote(test)} {_options(s, n)}"
+            again = f"pytest {shlex.quote(_test_from_here(request))} {_options(s, n)}"
             raise AssertionError(f"{error}\n\nSeed {s}. To see it again:\n  {again}") from None
 
     return checked
+
+
+def _test_from_here(request: pytest.FixtureRequest) -> str:
+    """The test, by a path from where pytest was called, not from the root of the project."""
+    config = request.config
+    path, *parts = request.node.nodeid.split("::")
+    return "::".join([os.path.relpath(config.rootpath / path, config.invocation_params.dir), *parts])
 
 
 def _written(config: pytest.Config, name: str) -> str:

@@ -21,6 +21,7 @@ del test_mode
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(4, 3))
 Y = RNG.normal(size=(4, 3))
+ONES, ZEROS = np.ones(3), np.zeros(3)
 FLOATS = [np.float32, np.float64]
 
 
@@ -273,20 +274,20 @@ def test_a_number_for_a_bias_leaves_the_element_type() -> None:
     assert F.linear(x, x.T, 0.5).dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    ("who", "call"),
-    [
-        ("linear: b", lambda p: F.linear(X, X.T, p)),
-        ("embed_id: W", lambda p: F.embed_id(np.array([0]), p)),
-        ("layer_norm: gamma", lambda p: F.layer_norm(X, p, ZEROS)),
-        ("batch_norm: beta", lambda p: F.batch_norm(X, ONES, p, ONES, ONES)),
-        ("lstm_cell: c", lambda p: F.lstm_cell(X, X, X, X, p)),
-        ("huber: x1", lambda p: F.huber(X, p)),
-    ],
-)
-def test_a_parameter_without_data_is_named(who: str, call: Callable[[Parameter], object]) -> None:
+GIVEN_A_PARAMETER: dict[str, Callable[[Parameter], object]] = {
+    "linear: b": lambda p: F.linear(X, X.T, p),
+    "embed_id: W": lambda p: F.embed_id(np.array([0]), p),
+    "layer_norm: gamma": lambda p: F.layer_norm(X, p, ZEROS),
+    "batch_norm: beta": lambda p: F.batch_norm(X, ONES, p, ONES, ONES),
+    "lstm_cell: c": lambda p: F.lstm_cell(X, X, X, X, p),
+    "huber: x1": lambda p: F.huber(X, p),
+}
+
+
+@pytest.mark.parametrize("who", GIVEN_A_PARAMETER)
+def test_a_parameter_without_data_is_named(who: str) -> None:
     with pytest.raises(TypeError, match=f"^{who} has no data yet$"):
-        call(Parameter(None))
+        GIVEN_A_PARAMETER[who](Parameter(None))
 
 
 def test_lstm_cell_far_out_remembers_or_forgets() -> None:
@@ -382,9 +383,6 @@ def test_batch_norm_of_integers() -> None:
 
 def test_the_book_s_name_for_it() -> None:
     assert F.batch_nrom is F.batch_norm
-
-
-ONES, ZEROS = np.ones(3), np.zeros(3)
 
 
 @pytest.mark.parametrize(

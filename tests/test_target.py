@@ -342,6 +342,11 @@ def test_only_the_chosen_laws_are_asked() -> None:
 
 # --- what cannot be checked -------------------------------------------------------------------------
 
+
+def given_back(x: Variable) -> Variable:
+    return x
+
+
 REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
     (3, (), "int is not callable; expected a function of Variables"),
     (lambda: 1, (), "takes no arguments; there is nothing to differentiate"),
@@ -351,7 +356,7 @@ REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
     (F.sin, ((REALS, (-1,)),), r"sin: \(-1,\) is no shape; expected whole numbers from 0"),
     (F.sin, ((REALS, (0.5,)),), r"sin: \(0.5,\) is no shape"),
     (F.matmul, (REALS,), "matmul: 1 domains were given, one for each argument; missing"),
-    (lambda x: x, (REALS, REALS), "2 domains were given, one for each argument; too many"),
+    (given_back, (REALS, REALS), "2 domains were given, one for each argument; too many"),
 ]
 
 
@@ -665,6 +670,18 @@ def softplus_of_a_slope(x: Variable) -> Variable:
     return F.log(1.0 + F.exp(-50.0 * x))
 
 
+def softplus_of_its_sigmoid(x: Variable) -> Variable:
+    return -F.log(F.sigmoid(x))
+
+
+def what_tanh_lacks(x: Variable) -> Variable:
+    return 1.0 - F.tanh(x)
+
+
+def difference_of_squares(x: Variable) -> Variable:
+    return (x + 100.0) ** 2 - 1e4
+
+
 ROUNDED: list[tuple[Callable[..., Variable], Any]] = [
     (in_one_pass, REALS),
     (in_one_pass, (interval(10, 11), (3,))),
@@ -674,9 +691,9 @@ ROUNDED: list[tuple[Callable[..., Variable], Any]] = [
     (F.sum, (REALS, (0,))),
     # From somewhere on, what they give is 0, or 1, and stands still.
     (softplus_of_a_slope, REALS),
-    (lambda x: -F.log(F.sigmoid(x)), interval(0, 100)),
-    (lambda x: 1.0 - F.tanh(x), interval(20, 40)),
-    (lambda x: (x + 100.0) ** 2 - 1e4, interval(0, 1e-15)),
+    (softplus_of_its_sigmoid, interval(0, 100)),
+    (what_tanh_lacks, interval(20, 40)),
+    (difference_of_squares, interval(0, 1e-15)),
 ]
 
 

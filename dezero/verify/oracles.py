@@ -322,8 +322,9 @@ def _enclosure(ball: Ball, k: int) -> Enclosure:
 
 # --- differences of values ------------------------------------------------------------------------
 
-_LEVELS = 8
-_EPSILON = float(np.finfo(np.float64).eps)
+_LEVELS, _LONGEST = 8, 0.5
+EPSILON = float(np.finfo(np.float64).eps)
+"""The distance from 1 to the next number of float64."""
 _RESOLVED = 1e-6
 """A derivative is resolved when its error is below this part of it …"""
 _FLOOR = 100.0
@@ -335,9 +336,7 @@ _Sample = Callable[[float], tuple[float, float]]
 """A step's length h -> an approximation that tends to the derivative with h, and its rounding."""
 
 
-def ladders(
-    f: Callable[[float], float], bound: float = math.inf, side: int = 0, within: float = 0.0
-) -> Estimate:
+def ladders(f: Callable[[float], float], bound: float = math.inf, side: int = 0) -> Estimate:
     """The derivative of f at 0 from its values alone: two ladders of Ridders' extrapolation.
 
     The ladders share neither first step nor ratio, so that what deceives one (a pole or a kink
@@ -347,8 +346,6 @@ def ladders(
         f: A function of a real number, such as t -> root(x + t·v).
         bound: No value is taken at this distance or beyond.
         side: 0 for differences across 0; 1 or -1 for values on that side only.
-        within: How large the numbers are of which f is computed, for differences across 0: where its
-            values stand still at 0, the roundings of those are not seen in them.
 
     Source: C. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
@@ -357,19 +354,24 @@ def ladders(
 
         def central(h: float) -> tuple[float, float]:
             right, left = f(h), f(-h)
-            return (right - left) / (2 * h), _EPSILON * (abs(right) + abs(left) or within) / h
+            return (right - left) / (2 * h), EPSILON * (abs(right) + abs(left)) / h
 
-        estimate = _two_ladders(central, 0.5, bound, 2, noise)
-        shortest = min(0.5, 0.9 * bound) / 2.0 ** (_LEVELS - 1)
+        estimate = _two_ladders(central, _LONGEST, bound, 2, noise)
+        shortest = longest_step(bound) / 2.0 ** (_LEVELS - 1)
         return estimate if is_smooth(f, shortest, noise) else replace(estimate, resolved=False)
 
     at_zero = f(0.0)
 
     def one_way(h: float) -> tuple[float, float]:
         there = f(side * h)
-        return (there - at_zero) / (side * h), 2 * _EPSILON * (abs(there) + abs(at_zero)) / h
+        return (there - at_zero) / (side * h), 2 * EPSILON * (abs(there) + abs(at_zero)) / h
 
     return _two_ladders(one_way, 0.1, bound, 1)
+
+
+def longest_step(bound: float) -> float:
+    """The longest step of differences across 0, where no value is taken at this distance or beyond."""
+    return min(_LONGEST, 0.9 * bound)
 
 
 def noise_of(f: Callable[[float], float], bound: float) -> float:
@@ -393,7 +395,7 @@ def is_smooth(f: Callable[[float], float], h: float, noise: float) -> bool:
 
     def bend(h: float) -> tuple[float, float]:
         right, left = f(h), f(-h)
-        rounding = _EPSILON * (abs(right) + abs(left) + 2 * abs(middle)) + 4 * noise
+        rounding = EPSILON * (abs(right) + abs(left) + 2 * abs(middle)) + 4 * noise
         return abs(right + left - 2 * middle), 8 * rounding
 
     (near, rounding), (far, _) = bend(h), bend(2 * h)
@@ -413,7 +415,7 @@ def one_sided(program: Program, direction: Sequence[Array]) -> tuple[Estimate, E
     def toward(sign: int) -> _Sample:
         def sample(h: float) -> tuple[float, float]:
             there = slope(sign * h)
-            return there, 8 * _EPSILON * abs(there) + lost
+            return there, 8 * EPSILON * abs(there) + lost
 
         return sample
 

@@ -29,7 +29,7 @@ from dezero.verify.comparison import Mismatch, copies
 from dezero.verify.engines.dezero import DezeroEngine
 from dezero.verify.laws import LAWS
 from dezero.verify.magnitude import gradient_sizes, product_sizes
-from dezero.verify.oracles import ladders
+from dezero.verify.oracles import EPSILON, ladders, longest_step
 from dezero.verify.outcomes import Unresolved
 from dezero.verify.program import Program, ProgramError, Step
 from dezero.verify.rewrites import moves
@@ -202,10 +202,15 @@ class FunctionTrial(Trial[Variable]):
                     with np.errstate(all="ignore"):
                         return self._root(moved)
 
-                estimate = ladders(along, self._room(float(x[place]), i), within=self._largest_within)
+                room = self._room(float(x[place]), i)
+                estimate = ladders(along, room)
                 if not estimate.resolved:
                     raise Unresolved("the differences of values do not converge")
-                slopes[i][place], errors[i][place] = estimate.value, estimate.error
+                error = estimate.error
+                if estimate.value == 0.0:
+                    # Where values stand still, what was rounded on the way does not show in them.
+                    error = max(error, EPSILON * self._largest_within / longest_step(room))
+                slopes[i][place], errors[i][place] = estimate.value, error
         return slopes, errors
 
     @cached_property
@@ -468,7 +473,7 @@ def prepare(target: Target | type[Function], given: Sequence[Given] = ()) -> Pre
     for domain in chosen:
         if not isinstance(cast(object, domain[0] if isinstance(domain, tuple) else domain), Domain):
             raise TargetError(f"{name}: {domain!r} is no domain; expected a Domain, or (Domain, shape)")
-        sizes: Iterable[object] = domain[1] if isinstance(domain, tuple) else ()
+        sizes = cast("tuple[object, ...]", domain[1] if isinstance(domain, tuple) else ())  # as above
         if not all(isinstance(n, int) and n >= 0 for n in sizes):
             raise TargetError(f"{name}: {sizes} is no shape; expected whole numbers from 0")
     _expect_arity(target, name, len(chosen))
