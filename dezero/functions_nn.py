@@ -411,7 +411,7 @@ def layer_norm(x: Operand, gamma: Operand, beta: Operand, eps: float = 1e-5) -> 
 
 
 def _averaged(losses: Variable, x: Variable, *others: Variable) -> Variable:
-    """Σ losses / len(x), in the element type of the operands from which they came by way of a wider."""
+    """Σ losses / len(x), in the element type of the operands, in a wider one of which they came."""
     return _narrowed(sum(losses) / (len(x) if x.ndim else 1), x, *others)
 
 

@@ -83,6 +83,11 @@ def test_each_cell_leads_to_its_counterexample() -> None:
     assert page.count("dezero replay - dezero &lt;&lt;&#39;END&#39;\n") == len(one.broken)
 
 
+def test_a_replay_has_the_limits_of_the_port() -> None:
+    page = scoreboard.to_html([replace(wrong(), conditions="--program-limit 30s")], 1)
+    assert "dezero replay --program-limit 30s - dezero " in page
+
+
 def test_engines_of_one_name_keep_their_counterexamples() -> None:
     one = wrong()
     other = replace(one, who="another of its name")
@@ -173,7 +178,9 @@ def test_the_command(
     assert [file.stat().st_mode & 0o777 for file in files] == [0o666 & ~umask] * 2
     unwritable = ("--json", str(tmp_path), "--html", str(files[1]))
     assert main([*arguments, *unwritable]) == 2
-    assert "it is a folder" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "it is a folder" in shown.err
+    assert shown.out == ""  # nothing was run for it
     assert main(["compare", "jax"]) == 3
     assert main(["compare", "nobody"]) == 2
 

@@ -32,6 +32,19 @@ def gradients(program: Program) -> list[Array]:
     return [np.zeros(x.shape) if g is None else g for g, x in pairs]
 
 
+def test_a_power_of_zero_swallows_nothing() -> None:
+    zero = Sized(np.array(0.0), np.array(3.0))  # of terms that cancel
+    assert [float((zero**n).size) for n in (1, 2, 3)] == [3.0, 0.0, 0.0]
+    assert float((Sized(np.array(2.0)) ** 3).size) == 8.0 + 3 * 4 * 2.0
+
+
+def test_a_size_that_is_no_number_is_that_of_the_value() -> None:
+    with np.errstate(invalid="ignore"):
+        product = Sized(np.array(0.0)) * Sized(np.array(2.0), np.array(np.inf))
+    assert float(product.size) == 0.0
+    assert float((product + Sized(np.array(5.0))).size) == 5.0
+
+
 @given(programs(CONTRACTS))
 def test_no_gradient_is_larger_than_its_terms(program: Program) -> None:
     for size, g, x in zip(gradient_sizes(program), gradients(program), program.inputs, strict=True):

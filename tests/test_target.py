@@ -368,6 +368,11 @@ def test_what_cannot_be_checked_is_refused(target: Any, given: tuple[Any, ...], 
         check(target, *given)
 
 
+def test_lengths_may_be_numbers_of_numpy() -> None:
+    given: Any = (REALS, (np.int64(2),))
+    check(F.sin, given, examples=2)
+
+
 def above(low: float) -> Domain:
     """A domain that does not say between which bounds it lies."""
 

@@ -96,6 +96,11 @@ class FunctionEngine(DezeroEngine):
     def contracts(self) -> Mapping[str, Contract]:
         return self._contracts
 
+    @property
+    def dtypes(self) -> Sequence[str]:
+        """Differences of values need all digits."""
+        return ("float64",)
+
     def apply(self, step: Step, operands: Sequence[Variable]) -> list[Variable]:
         outputs: list[Variable] = []
         for output in self._given(operands):
@@ -320,11 +325,10 @@ def arity_of(target: Target) -> int:
     name = name_of(target)
     if isinstance(target, Operation) and target.contract.arity is not None:
         return target.contract.arity
-    called = target.forward if isinstance(target, Function) else target
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        raise TargetError(f"{name}: its parameters are unknown; give a domain for each") from None
+    signature = _signature(target)
+    if signature is None:
+        raise TargetError(f"{name}: its parameters are unknown; give a domain for each")
+    parameters = signature.parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise TargetError(f"{name} takes any number of arguments; give a domain for each")
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -334,11 +338,18 @@ def arity_of(target: Target) -> int:
     return len(required)
 
 
+def _signature(target: Target) -> inspect.Signature | None:
+    """The parameters of a target, if they are known."""
+    try:
+        return inspect.signature(target.forward if isinstance(target, Function) else target)
+    except (TypeError, ValueError):
+        return None
+
+
 def _expect_arity(target: Target, name: str, n: int) -> None:
     """Raises TargetError if a target, so far as its parameters are known, does not take n arguments."""
-    try:
-        signature = inspect.signature(target.forward if isinstance(target, Function) else target)
-    except (TypeError, ValueError):
+    signature = _signature(target)
+    if signature is None:
         return
     try:
         signature.bind(*[None] * n)
@@ -474,7 +485,7 @@ def prepare(target: Target | type[Function], given: Sequence[Given] = ()) -> Pre
         if not isinstance(cast(object, domain[0] if isinstance(domain, tuple) else domain), Domain):
             raise TargetError(f"{name}: {domain!r} is no domain; expected a Domain, or (Domain, shape)")
         sizes = cast("tuple[object, ...]", domain[1] if isinstance(domain, tuple) else ())  # as above
-        if not all(isinstance(n, int) and n >= 0 for n in sizes):
+        if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in sizes):
             raise TargetError(f"{name}: {sizes} is no shape; expected whole numbers from 0")
     _expect_arity(target, name, len(chosen))
     n_elements = sum(math.prod(d[1]) for d in chosen if isinstance(d, tuple))

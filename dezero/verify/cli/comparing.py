@@ -105,7 +105,7 @@ def _scored(options: argparse.Namespace, target: targets.Chosen, who: str, seed:
         seed,
         None if options.time else options.examples or 1000,
         options.time,
-        dtypes=engine.dtypes if isinstance(engine, OpaqueEngine) else ("float64",),
+        dtypes=engine.dtypes,
     )
     with shown(plan, target.name) as listener:
         conditions = (

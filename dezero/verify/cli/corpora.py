@@ -70,7 +70,7 @@ def verify(folder: Path, target: Chosen) -> int:
         if any(step.op not in target.contracts for step in case.program.steps):
             left_out += 1
             continue
-        if isinstance(engine, OpaqueEngine) and case.program.dtype.name not in engine.dtypes:
+        if case.program.dtype.name not in engine.dtypes:
             of_other_types += 1
             continue
         try:

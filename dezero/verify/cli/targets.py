@@ -7,7 +7,7 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -57,13 +57,6 @@ class Chosen:
     contracts: Mapping[str, Contract]
     prepared: Prepared | None
 
-    @property
-    def dtypes(self) -> Sequence[str] | None:
-        """The element types in which it computes, or is verified; None for all."""
-        if self.prepared is not None:
-            return ("float64",)
-        return self.engine.dtypes if isinstance(self.engine, OpaqueEngine) else None
-
     def trial(self, program: Program) -> Trial[Any]:
         """A trial of the target."""
         if self.prepared is not None:
@@ -79,11 +72,10 @@ class Chosen:
         for number, step in enumerate(program.steps):
             if step.op not in self.contracts:
                 raise ProgramError(f"step {number}: {self.engine.name} has no operation {step.op!r}")
-        dtypes = self.dtypes
-        if dtypes is not None and program.dtype.name not in dtypes:
+        if program.dtype.name not in self.engine.dtypes:
             raise ProgramError(
                 f"program: its numbers are {program.dtype.name}; {self.engine.name} is verified in "
-                f"{', '.join(dtypes)}"
+                f"{', '.join(self.engine.dtypes)}"
             )
         if self.prepared is not None:
             self.prepared.check(program)

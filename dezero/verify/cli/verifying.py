@@ -259,8 +259,6 @@ def plan_of(options: argparse.Namespace, target: targets.Chosen, seed: int) -> P
 
 def _dtypes(chosen: str, engine: Engine[Any]) -> Sequence[str]:
     """The element types of the inputs: of those chosen, what a port or a peer computes in."""
-    if not isinstance(engine, OpaqueEngine):
-        return DTYPES[chosen]
     known = engine.dtypes
     dtypes = [dtype for dtype in DTYPES[chosen] if dtype in known]
     if not dtypes:

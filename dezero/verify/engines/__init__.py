@@ -56,6 +56,11 @@ class Engine(ABC, Generic[V]):
     def contracts(self) -> Mapping[str, Contract]:
         """The operations that it claims, by name."""
 
+    @property
+    def dtypes(self) -> Sequence[str]:
+        """The element types of programs that it takes, the first before others."""
+        return ("float64", "float32")
+
     # --- what an autograd does ---
 
     @abstractmethod
